@@ -1,0 +1,511 @@
+"""EndpointPool: who is a member, who is healthy, who is busy, who is next.
+
+Choice is by power of two: two endpoints are drawn by weight and the one with the smaller
+``EWMA latency * (1 + in flight * mean weight / weight)`` is leased. All state changes happen under
+one lock that is never held during I/O; sync threads and event loops share a pool.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .health import EndpointHealth, HealthPolicy
+from .selection import WeightedTable
+from .stats import ModelStats
+from .verdicts import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .endpoints import Endpoint
+
+_DRAWS = 16
+_UNKNOWN_COST = 1e6
+_REMEMBERED_MODELS = 256
+_LACKS_MODEL_FOR = 300.0
+
+
+class EndpointState:
+    """One endpoint with its health, load and history; lives as long as it is a member."""
+
+    __slots__ = (
+        "endpoint", "ewma", "group", "health", "in_flight", "lacks", "member", "scale", "stats",
+    )  # fmt: skip
+
+    def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
+        self.endpoint = endpoint
+        self.group = endpoint.credentials.group
+        self.health = health
+        self.in_flight = 0
+        self.ewma: float | None = None
+        self.scale = 1.0
+        self.member = True
+        self.lacks: dict[str, float] = {}
+        self.stats: dict[str, ModelStats] = {}
+
+    def cost(self) -> float:
+        """Expected delay; an endpoint never measured is free until something is pending on it."""
+        if self.ewma is None:
+            return _UNKNOWN_COST * self.in_flight
+        return self.ewma * (1.0 + self.in_flight * self.scale)
+
+    def observe(self, seconds: float) -> None:
+        """Move the average: quickly up, slowly down."""
+        if self.ewma is None:
+            self.ewma = seconds
+        else:
+            pace = 0.5 if seconds > self.ewma else 0.2
+            self.ewma += pace * (seconds - self.ewma)
+
+    def stats_for(self, model: str) -> ModelStats:
+        """Counters of this endpoint for *model*."""
+        found = self.stats.get(model)
+        if found is None:
+            found = self.stats[model] = ModelStats()
+        return found
+
+    def has_room(self) -> bool:
+        """Whether one more request may be sent: limits, and one at a time while on trial."""
+        if self.health.on_trial:
+            return self.in_flight == 0
+        limit = self.endpoint.max_concurrent
+        return limit is None or self.in_flight < limit
+
+
+@dataclass(slots=True)
+class Want:
+    """What a call is looking for.
+
+    Attributes:
+        model: Model name as the caller spells it, "" for any.
+        tried: Endpoints that failed this call and may be tried again later.
+        barred: Endpoints that are of no use to this call.
+        barred_groups: Credentials that are of no use to this call.
+    """
+
+    model: str
+    tried: set[EndpointState] = field(default_factory=set)
+    barred: set[EndpointState] = field(default_factory=set)
+    barred_groups: set[str] = field(default_factory=set)
+
+    def bars(self, state: EndpointState) -> bool:
+        """Whether *state* is out of question for good."""
+        return state in self.barred or state.group in self.barred_groups
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """The right to send one request to one endpoint; settled exactly once."""
+
+    state: EndpointState
+    model: str
+    started: float
+    settled: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to send it."""
+        return self.state.endpoint
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A call that waits for an endpoint; gets its lease handed over in turn."""
+
+    want: Want
+    wake: Callable[[], None] = lambda: None
+    lease: Lease | None = None
+    woken: bool = False
+    abandoned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a leased request ended.
+
+    Attributes:
+        health: What it says of the endpoint, `Health.OK` when it answered.
+        failure: Kind of failure, "" when served, "cancelled" when the caller went away.
+        retry_after: Seconds the endpoint asked to be left alone.
+        first_token: Seconds to the first content, None when there was none.
+        total: Seconds in all.
+        ambiguous: Whether the endpoint may have done the work all the same.
+    """
+
+    health: Health = Health.OK
+    failure: str = ""
+    retry_after: float | None = None
+    first_token: float | None = None
+    total: float | None = None
+    ambiguous: bool = False
+
+
+class EndpointPool:
+    """The endpoints of a session.
+
+    Args:
+        policy: When endpoints go out of service.
+        clock: Monotonic time in seconds.
+        rng: Source of randomness.
+        probe_interval: Shortest time in seconds between two tries while everything is out.
+        queue_limit: Calls that may wait for an endpoint at once.
+        on_drained: Called with an endpoint that left the pool, once nothing is in flight on it.
+    """
+
+    def __init__(
+        self,
+        policy: HealthPolicy | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+        probe_interval: float = 0.1,
+        queue_limit: int = 10_000,
+        on_drained: Callable[[Endpoint], None] | None = None,
+    ) -> None:
+        self.clock = clock
+        self._policy = policy or HealthPolicy()
+        self._rng = rng or random.Random()
+        self._probe_interval = probe_interval
+        self._queue_limit = queue_limit
+        self._on_drained = on_drained
+        self._lock = threading.Lock()
+        self._states: dict[str, EndpointState] = {}
+        self._tables: dict[str, tuple[WeightedTable[EndpointState], ...]] = {}
+        self._waiting: dict[str, deque[Waiter]] = {}
+        self._waiting_count = 0
+        self._last_probe = -1e9
+
+    # Membership.
+
+    def replace(self, endpoints: Iterable[Endpoint]) -> tuple[list[Endpoint], list[Endpoint]]:
+        """Set who is a member; whoever stays keeps health, load and history.
+
+        Returns:
+            The endpoints that joined, and those that left.
+        """
+        with self._lock:
+            before, self._states = self._states, {}
+            for endpoint in endpoints:
+                state = before.pop(endpoint.identity, None)
+                if state is None:
+                    health = EndpointHealth(self._policy, self._rng.uniform)
+                    state = EndpointState(endpoint, health)
+                    self._states[endpoint.identity] = state
+                else:
+                    state.endpoint, state.group = endpoint, endpoint.credentials.group
+                    self._states[endpoint.identity] = state
+            joined = [s.endpoint for s in self._states.values() if not s.stats and s.ewma is None]
+            for state in before.values():
+                state.member = False
+            self._tables = {}
+            woken = self._hand_over()
+        self._drained([state for state in before.values() if state.in_flight == 0])
+        _wake(woken)
+        return joined, [state.endpoint for state in before.values()]
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The members."""
+        return tuple(state.endpoint for state in tuple(self._states.values()))
+
+    def models(self) -> tuple[str, ...]:
+        """Model names that some member is known to serve, sorted."""
+        names: set[str] = set()
+        for endpoint in self.endpoints():
+            names.update(endpoint.models or (), endpoint.model_map)
+        return tuple(sorted(names))
+
+    def serves(self, model: str) -> bool:
+        """Whether some member may serve *model*."""
+        return any(len(table) for table in self._tiers(model))
+
+    # Leases.
+
+    def acquire(self, want: Want) -> Lease | None:
+        """Lease the best endpoint that is in service and has room, None when there is none."""
+        with self._lock:
+            return self._acquire(want, self.clock())
+
+    def probe(self, want: Want) -> Lease | None:
+        """Lease the failing endpoint that is due soonest, though not yet due.
+
+        Tries are spaced by the probe interval over the whole pool, so that an outage is noticed
+        to be over at once and yet not made worse.
+        """
+        with self._lock:
+            now = self.clock()
+            if now - self._last_probe < self._probe_interval:
+                return None
+            best: EndpointState | None = None
+            for state in self._candidates(want):
+                if state.in_flight == 0 and state.health.may_be_probed():
+                    due = state.health.out_until
+                    if best is None or due < best.health.out_until:
+                        best = state
+            if best is None:
+                return None
+            self._last_probe = now
+            return self._lease(best, want.model, now)
+
+    def settle(self, lease: Lease, outcome: Outcome) -> bool:
+        """Give a lease back with what became of it. Later settlements of the same do nothing.
+
+        Returns:
+            Whether the endpoint has just gone out of service.
+        """
+        with self._lock:
+            if lease.settled:
+                return False
+            lease.settled = True
+            state = lease.state
+            state.in_flight -= 1
+            now = self.clock()
+            ejected = self._learn(state, lease.model, outcome, now)
+            drained = state.in_flight == 0 and not state.member
+            woken = self._hand_over() if self._waiting_count else []
+        if drained:
+            self._drained([state])
+        _wake(woken)
+        return ejected
+
+    # Waiting.
+
+    def enqueue(self, want: Want) -> Waiter | None:
+        """Queue for an endpoint, None when the queue is full."""
+        with self._lock:
+            if self._waiting_count >= self._queue_limit:
+                return None
+            waiter = Waiter(want)
+            self._waiting.setdefault(want.model, deque()).append(waiter)
+            self._waiting_count += 1
+            return waiter
+
+    def leave_queue(self, waiter: Waiter) -> Lease | None:
+        """Stop waiting; returns the lease that was handed over meanwhile, if any."""
+        with self._lock:
+            if waiter.lease is None and not waiter.abandoned:
+                waiter.abandoned = True
+                queue = self._waiting[waiter.want.model]
+                queue.remove(waiter)
+                self._waiting_count -= 1
+                if not queue:
+                    del self._waiting[waiter.want.model]
+            return waiter.lease
+
+    def outlook(self, want: Want) -> Outlook:
+        """What a call that got no lease can hope for."""
+        with self._lock:
+            now = self.clock()
+            due: float | None = None
+            busy = failing = warm = untried = False
+            for state in self._candidates(want):
+                health = state.health
+                warm = warm or health.ever_served
+                if not health.is_out(now):
+                    busy = busy or not state.has_room()
+                    untried = untried or state not in want.tried
+                    due = now if due is None else min(due, now)
+                    continue
+                failing = failing or health.may_be_probed()
+                due = health.out_until if due is None else min(due, health.out_until)
+            next_probe = max(0.0, self._last_probe + self._probe_interval - now)
+            return Outlook(
+                due=None if due is None else max(0.0, due - now),
+                next_probe=next_probe if failing else None,
+                busy=busy,
+                warm=warm,
+                untried=untried,
+            )
+
+    # Looking in.
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """State of every member as plain JSON values, in order of membership."""
+        with self._lock:
+            now = self.clock()
+            return [_describe(state, now) for state in self._states.values()]
+
+    def in_flight(self) -> int:
+        """Requests under way on members."""
+        return sum(state.in_flight for state in tuple(self._states.values()))
+
+    # Inside. Hold the lock when calling these.
+
+    def _tiers(self, model: str) -> tuple[WeightedTable[EndpointState], ...]:
+        found = self._tables.get(model)
+        if found is None:
+            found = _build_tables(tuple(self._states.values()), model)
+            if len(self._tables) >= _REMEMBERED_MODELS:
+                self._tables.clear()
+            self._tables[model] = found
+        return found
+
+    def _candidates(self, want: Want) -> list[EndpointState]:
+        now = self.clock()
+        return [
+            state
+            for table in self._tiers(want.model)
+            for state in table.items
+            if not want.bars(state) and state.lacks.get(want.model, 0.0) <= now
+        ]
+
+    def _acquire(self, want: Want, now: float) -> Lease | None:
+        for table in self._tiers(want.model):
+            state = self._pick(table, want, now)
+            if state is not None:
+                return self._lease(state, want.model, now)
+        return None
+
+    def _lease(self, state: EndpointState, model: str, now: float) -> Lease:
+        state.in_flight += 1
+        state.stats_for(model).calls += 1
+        return Lease(state, model, now)
+
+    def _pick(
+        self, table: WeightedTable[EndpointState], want: Want, now: float
+    ) -> EndpointState | None:
+        first: EndpointState | None = None
+        draw = self._rng.random
+        if len(table) > 2:  # noqa: PLR2004 - fewer are compared whole
+            for _ in range(_DRAWS):
+                state = table.draw(draw)
+                if state is not first and _usable(state, want, now):
+                    if first is not None:
+                        return state if state.cost() < first.cost() else first
+                    first = state
+        return self._scan(table.items, want, now) if first is None else first
+
+    def _scan(
+        self, states: Sequence[EndpointState], want: Want, now: float
+    ) -> EndpointState | None:
+        usable = [state for state in states if _usable(state, want, now)]
+        if len(usable) < 2:  # noqa: PLR2004 - nothing to compare
+            return usable[0] if usable else None
+        weights = [state.endpoint.weight for state in usable]
+        one, other = self._rng.choices(usable, weights, k=2)
+        return other if other.cost() < one.cost() else one
+
+    def _learn(self, state: EndpointState, model: str, outcome: Outcome, now: float) -> bool:
+        stats = state.stats_for(model)
+        if outcome.failure == "cancelled":
+            stats.cancelled += 1
+            return False
+        if not outcome.failure:
+            stats.served += 1
+            state.health.succeeded()
+            if outcome.first_token is not None:
+                stats.first_token.add(outcome.first_token)
+                state.observe(outcome.first_token)
+            if outcome.total is not None:
+                stats.total.add(outcome.total)
+            return False
+        stats.count_failure(outcome.failure)
+        stats.ambiguous += outcome.ambiguous
+        if outcome.health is Health.MODEL:
+            state.lacks[model] = now + _LACKS_MODEL_FOR
+        may_eject = outcome.health is not Health.SHARE or self._may_eject()
+        return state.health.failed(outcome.health, now, outcome.retry_after, may_eject=may_eject)
+
+    def _may_eject(self) -> bool:
+        """Whether less than half of the weight is out: a mere share of failures needs that."""
+        now = self.clock()
+        out = total = 0.0
+        for state in self._states.values():
+            total += state.endpoint.weight
+            out += state.endpoint.weight if state.health.is_out(now) else 0.0
+        return out * 2 < total
+
+    def _hand_over(self) -> list[Waiter]:
+        now = self.clock()
+        woken: list[Waiter] = []
+        for model, queue in list(self._waiting.items()):
+            while queue:
+                lease = self._acquire(queue[0].want, now)
+                if lease is None:
+                    break
+                waiter = queue.popleft()
+                waiter.lease = lease
+                self._waiting_count -= 1
+                woken.append(waiter)
+            if not queue:
+                del self._waiting[model]
+        return woken
+
+    def _drained(self, states: Iterable[EndpointState]) -> None:
+        if self._on_drained is not None:
+            for state in states:
+                self._on_drained(state.endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a call without a lease can hope for. Times in seconds from now.
+
+    Attributes:
+        due: Until some endpoint is back in service, None when none ever will be for this call.
+        next_probe: Until a failing endpoint may be tried before its time, None when none may.
+        busy: Whether an endpoint in service is merely full.
+        warm: Whether some endpoint has served before.
+        untried: Whether an endpoint in service has not been tried by this call.
+    """
+
+    due: float | None
+    next_probe: float | None
+    busy: bool
+    warm: bool
+    untried: bool
+
+
+def _usable(state: EndpointState, want: Want, now: float) -> bool:
+    return (
+        state.health.out_until <= now
+        and state not in want.tried
+        and state.has_room()
+        and not want.bars(state)
+        and (not state.lacks or state.lacks.get(want.model, 0.0) <= now)
+    )
+
+
+def _build_tables(
+    states: Sequence[EndpointState], model: str
+) -> tuple[WeightedTable[EndpointState], ...]:
+    tiers: dict[int, list[EndpointState]] = {}
+    for state in states:
+        if state.endpoint.serves(model):
+            tiers.setdefault(state.endpoint.tier, []).append(state)
+    tables = []
+    for _, members in sorted(tiers.items()):
+        weights = [state.endpoint.weight for state in members]
+        mean = sum(weights) / len(weights)
+        for state in members:
+            state.scale = mean / state.endpoint.weight
+        tables.append(WeightedTable(members, weights))
+    return tuple(tables)
+
+
+def _describe(state: EndpointState, now: float) -> dict[str, Any]:
+    health = state.health
+    return {
+        "endpoint": state.endpoint.base_url,
+        "kind": state.endpoint.kind,
+        "address": state.endpoint.address,
+        "tier": state.endpoint.tier,
+        "weight": state.endpoint.weight,
+        "in_flight": state.in_flight,
+        "latency_seconds": state.ewma,
+        "out_for_seconds": max(0.0, health.out_until - now) if health.out_until else 0.0,
+        "out_because": health.reason.lower() if health.is_out(now) else "",
+        "on_trial": health.on_trial,
+        "gone": health.gone,
+        "models": {model: stats.snapshot() for model, stats in state.stats.items()},
+    }
+
+
+def _wake(waiters: Iterable[Waiter]) -> None:
+    for waiter in waiters:
+        waiter.woken = True
+        waiter.wake()
