@@ -1,0 +1,1 @@
+"""What gonka_integrations costs and what it survives, measured beside its peers."""

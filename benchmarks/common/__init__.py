@@ -1,0 +1,1 @@
+"""What both harnesses share: environments, a raw HTTP server, statistics, tables."""
