@@ -1,0 +1,231 @@
+"""Sends an answer, with or without a fault, byte for byte as a failing server would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .exchange import Exchange, dump
+from .texts import BY_ID, HTML, JSON, PLAIN, ErrorAnswer, html_page
+
+if TYPE_CHECKING:
+    from .engines import Answer
+    from .faults import Fault
+
+_DONE = b"data: [DONE]"
+_GARBAGE = b"\x8b\x1f<<< not JSON >>>\x00\xff"
+_PLAIN_TAIL = b"unexpected end of JSON input\n"
+_STREAM_ERROR = {"error": {"message": "inference failed: upstream closed"}}
+_EARLY = frozenset({"refuse", "reset", "hang", "status", "html", "garbage", "empty"})
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one endpoint writes streams.
+
+    Attributes:
+        separator: Bytes after each event; some builds of the node send two blank lines.
+        token_delay: Seconds between deltas.
+    """
+
+    separator: bytes = b"\n\n"
+    token_delay: float = 0.0
+
+
+async def deliver_early(exchange: Exchange, fault: Fault) -> bool:
+    """Do what happens before an answer is even thought of.
+
+    Returns:
+        Whether the request is over.
+    """
+    if fault.kind in _EARLY:
+        exchange.record.outcome = f"fault:{fault.kind}"
+    if fault.delay and await exchange.leaves_within(fault.delay):
+        return True
+    if fault.kind not in _EARLY:
+        return False
+    if fault.kind in {"reset", "refuse"}:
+        await exchange.cut(reset=True)
+    elif fault.kind == "hang":
+        await exchange.leaves_within(None)
+    elif fault.kind in {"status", "html"}:
+        await exchange.answer(_fault_answer(fault), fault.headers)
+    else:
+        await _answer_nonsense(exchange, fault)
+    return True
+
+
+async def _answer_nonsense(exchange: Exchange, fault: Fault) -> None:
+    body = b"" if fault.kind == "empty" else _bytes(fault.body, _GARBAGE)
+    if exchange.record.streams:
+        await exchange.start_stream({})
+        if body:
+            await exchange.write(body)
+        await exchange.finish()
+    else:
+        await exchange.answer_bytes(200, body, JSON, {})
+
+
+def _fault_answer(fault: Fault) -> ErrorAnswer:
+    if fault.kind == "html" and fault.body is None:
+        return html_page(fault.status)
+    if isinstance(fault.body, str) and fault.body in BY_ID:
+        return BY_ID[fault.body]
+    fallback = dump({"error": _DEFAULT_TEXTS.get(fault.status, "devnet fault")}) + b"\n"
+    body = _bytes(fault.body, fallback)
+    if fault.kind == "html":
+        return ErrorAnswer(fault.status, body, HTML)
+    text = isinstance(fault.body, str) and not fault.body.lstrip().startswith(("{", "["))
+    return ErrorAnswer(fault.status, body, PLAIN if text else JSON)
+
+
+def _bytes(body: Any, fallback: bytes) -> bytes:
+    if body is None:
+        return fallback
+    if isinstance(body, bytes):
+        return body
+    return body.encode() if isinstance(body, str) else dump(body)
+
+
+async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None, manner: Manner) -> None:
+    """Send *answer*, broken in the way of *fault*."""
+    if answer.delay and await exchange.leaves_within(answer.delay):
+        return
+    if answer.body is not None:
+        await _deliver_plain(exchange, answer, fault)
+    else:
+        await _deliver_stream(exchange, answer, fault, manner)
+    if exchange.record.outcome == "open" and not exchange.left:
+        exchange.record.outcome = "served"
+
+
+async def _deliver_plain(exchange: Exchange, answer: Answer, fault: Fault | None) -> None:
+    body = answer.body or {}
+    if fault is None or fault.kind == "slow":
+        await exchange.answer_json(body, answer.headers)
+        return
+    exchange.record.outcome = f"fault:{fault.kind}"
+    if fault.kind == "error_event":
+        event = fault.body if isinstance(fault.body, dict) else _STREAM_ERROR
+        await exchange.answer_json(event, answer.headers)
+    elif fault.kind == "no_finish":
+        await exchange.answer_json(_unfinished(body, fault.after_tokens), answer.headers)
+    elif fault.kind == "plain_text_tail":
+        text = dump(body)
+        torn = text[: len(text) // 2] + _bytes(fault.body, _PLAIN_TAIL)
+        await exchange.answer_bytes(200, torn, JSON, answer.headers)
+    else:
+        await _tear(exchange, answer, fault)
+
+
+async def _tear(exchange: Exchange, answer: Answer, fault: Fault) -> None:
+    text = dump(answer.body)
+    await exchange.start(200, JSON, {**answer.headers, "Content-Length": str(len(text))})
+    await exchange.write(text[: len(text) // 2])
+    if fault.kind == "hang_mid_stream":
+        await exchange.leaves_within(None)
+    else:
+        await exchange.cut(reset=fault.reset)
+
+
+def _unfinished(body: dict[str, Any], words: int) -> dict[str, Any]:
+    choices = [{**choice, "finish_reason": None} for choice in body.get("choices", ())]
+    for choice in choices:
+        message = dict(choice.get("message") or {})
+        message["content"] = " ".join((message.get("content") or "").split()[:words])
+        choice["message"] = message
+    return {**body, "choices": choices, "usage": None}
+
+
+async def _deliver_stream(
+    exchange: Exchange, answer: Answer, fault: Fault | None, manner: Manner
+) -> None:
+    if fault is not None and fault.kind == "slow":
+        answer.token_delay, fault = fault.token_delay or answer.token_delay, None
+    pause = manner.token_delay if answer.token_delay is None else answer.token_delay
+    allowed = _content_allowed(fault)
+    await exchange.start_stream(answer.headers)
+    content = 0
+    async for chunk in _each(answer.chunks):
+        said = has_content(chunk)
+        if fault is not None and content >= allowed and (said or is_ending(chunk)):
+            await _strike(exchange, fault, manner)
+            return
+        await exchange.write(b"data: " + dump(chunk) + manner.separator)
+        content += said
+        if exchange.left or (said and pause and await exchange.leaves_within(pause)):
+            return
+    await exchange.write(_DONE + manner.separator)
+    await exchange.finish()
+
+
+def _content_allowed(fault: Fault | None) -> int:
+    if fault is None or fault.kind == "role_then_cut":
+        return 0
+    return fault.after_tokens
+
+
+async def _strike(exchange: Exchange, fault: Fault, manner: Manner) -> None:
+    exchange.record.outcome = f"fault:{fault.kind}"
+    if fault.kind in {"cut", "role_then_cut"}:
+        # One turn of the loop, so that what was written is on its way before the end is.
+        await asyncio.sleep(0)
+        await exchange.cut(reset=fault.reset)
+        return
+    if fault.kind == "hang_mid_stream":
+        await exchange.leaves_within(None)
+        return
+    if fault.kind == "error_event":
+        event = fault.body if isinstance(fault.body, dict) else _STREAM_ERROR
+        await exchange.write(b"data: " + dump(event) + manner.separator)
+        if fault.done:
+            await exchange.write(_DONE + manner.separator)
+    elif fault.kind == "plain_text_tail":
+        await exchange.write(_bytes(fault.body, _PLAIN_TAIL))
+    await exchange.finish()
+
+
+def has_content(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk says something: text, reasoning, refusal or a tool call."""
+    for choice in chunk.get("choices") or ():
+        delta = choice.get("delta") or {}
+        if any(delta.get(key) for key in _CONTENT_KEYS):
+            return True
+    return False
+
+
+def is_ending(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk belongs to the end: a finish reason, or usage without choices."""
+    choices = chunk.get("choices")
+    return not choices or any(choice.get("finish_reason") for choice in choices)
+
+
+_CONTENT_KEYS = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
+
+
+async def _each(
+    chunks: AsyncIterator[dict[str, Any]] | Iterable[dict[str, Any]],
+) -> AsyncIterator[dict[str, Any]]:
+    if isinstance(chunks, AsyncIterator):
+        async for chunk in chunks:
+            yield chunk
+    else:
+        for chunk in chunks:
+            yield chunk
+
+
+_DEFAULT_TEXTS = {
+    400: "malformed request body",
+    401: "Unable to validate request against PubKey:invalid signature",
+    402: "Insufficient balance",
+    403: "Transfer Agent not allowed",
+    404: "model not found",
+    408: "request body read timeout",
+    413: "request body too large",
+    429: "Transfer Agent capacity reached. Try another TA from "
+    "http://host.example:8000/v1/epochs/current/participants",
+    500: "Inference node response with an error. code = 502. error = upstream.",
+    503: "no executors available for model",
+}

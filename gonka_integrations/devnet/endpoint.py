@@ -1,0 +1,206 @@
+"""What hosts, gateways and providers have in common: a port, a life, faults, a memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route, Router
+
+from .delivery import Manner, deliver, deliver_early
+from .exchange import Exchange, Refusal
+from .faults import Fault, FaultRule, FaultSwitch
+from .recording import RecordedRequest, Recorder
+from .servers import Listener
+from .texts import TOO_LARGE, ErrorAnswer
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from .engines import Answer
+    from .network import Devnet
+
+_CHAT = "/v1/chat/completions"
+
+
+class ServedEndpoint:
+    """One server of the network.
+
+    Args:
+        net: The network it belongs to.
+        label: What it is called in logs.
+        port: Port to bind; 0 takes a free one.
+
+    Attributes:
+        url: Base URL without a path.
+        manner: How it writes streams.
+        reads: Paths of the GET requests it met, newest last.
+    """
+
+    too_large: ErrorAnswer = TOO_LARGE
+
+    def __init__(self, net: Devnet, label: str, *, port: int = 0) -> None:
+        self.net = net
+        self.label = label
+        rng = random.Random(f"{net.seed} {label}")
+        self._recorder = Recorder(limit=net.record_limit)
+        self._switch = FaultSwitch(rng)
+        self._read_switch = FaultSwitch(rng)
+        self._killed = False
+        self._router = Router(routes=list(self.routes()))
+        self.listener = Listener(self._app, port=port, resets_next=self._resets_next)
+        self.url = f"http://127.0.0.1:{self.listener.port}"
+        self.manner = Manner(token_delay=net.token_delay)
+        self.reads: list[str] = []
+
+    # -- what tests look at ---------------------------------------------------------------------
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """Inference requests met, oldest first."""
+        return self._recorder.requests
+
+    @property
+    def request_count(self) -> int:
+        """Inference requests ever met; `requests` keeps the newest only."""
+        return self._recorder.total
+
+    @property
+    def in_flight(self) -> int:
+        """Inference requests under way."""
+        return self._recorder.in_flight
+
+    @property
+    def peak_in_flight(self) -> int:
+        """Most inference requests ever under way at once."""
+        return self._recorder.peak_in_flight
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return self.listener.connections
+
+    @property
+    def accepted(self) -> int:
+        """Connections ever accepted."""
+        return self.listener.accepted
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes connections."""
+        return self.listener.listening
+
+    # -- what tests do --------------------------------------------------------------------------
+
+    @property
+    def fault(self) -> FaultRule:
+        """The fault of inference requests; setting it starts its count anew."""
+        return self._switch.rule
+
+    @fault.setter
+    def fault(self, rule: FaultRule) -> None:
+        self._switch.set(rule)
+        self._settle_listener()
+
+    @property
+    def read_fault(self) -> FaultRule:
+        """The fault of GET requests (discovery, models, status, chain)."""
+        return self._read_switch.rule
+
+    @read_fault.setter
+    def read_fault(self, rule: FaultRule) -> None:
+        self._read_switch.set(rule)
+        self._settle_listener()
+
+    def kill(self) -> None:
+        """Die: connections are reset, new ones refused."""
+        self._killed = True
+        self._settle_listener()
+
+    def revive(self) -> None:
+        """Come back on the same port."""
+        self._killed = False
+        self._settle_listener()
+
+    def drop_connections(self) -> None:
+        """Reset the open connections and go on listening."""
+        self.net.call(self._drop())
+
+    async def _drop(self) -> None:
+        self.listener.drop_connections()
+
+    def _settle_listener(self) -> None:
+        rules = (self._switch.rule, self._read_switch.rule)
+        refuses = any(isinstance(rule, Fault) and rule.closes_listener for rule in rules)
+        dead = self._killed or refuses
+        if dead == self.listener.listening:
+            self.net.call(self.listener.refuse() if dead else self.listener.open())
+
+    def _resets_next(self) -> bool:
+        return self._switch.resets_connection() or self._read_switch.resets_connection()
+
+    # -- serving --------------------------------------------------------------------------------
+
+    def routes(self) -> Iterable[Route]:
+        """The GET routes of this kind of endpoint."""
+        raise NotImplementedError
+
+    async def answer(self, record: RecordedRequest) -> Answer:
+        """Check one inference request and answer it.
+
+        Raises:
+            Refusal: A check failed.
+        """
+        raise NotImplementedError
+
+    async def served(self, record: RecordedRequest, answer: Answer) -> None:
+        """Called after an answer was delivered whole."""
+
+    def extra_headers(self, record: RecordedRequest) -> dict[str, str]:  # noqa: ARG002
+        """Headers of every answer, also of refusals."""
+        return {}
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith("/api/"):
+            # The stock reverse proxy serves everything under /api as well.
+            path = scope["path"] = path.removeprefix("/api")
+            scope["raw_path"] = path.encode()
+        if path == _CHAT and scope["method"] == "POST":
+            await self._infer(Exchange(scope, receive, send))
+            return
+        await self._serve_read(scope, receive, send)
+
+    async def _serve_read(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(self.reads) >= self.net.record_limit:
+            del self.reads[: self.net.record_limit // 2]
+        self.reads.append(scope["path"])
+        if self._read_switch.rule is not None:
+            exchange = Exchange(scope, receive, send)
+            await exchange.read(self.too_large)
+            fault = self._read_switch.draw(exchange.record)
+            if fault is not None and await deliver_early(exchange, fault):
+                return
+        await self._router(scope, receive, send)
+
+    async def _infer(self, exchange: Exchange) -> None:
+        record = exchange.record
+        self._recorder.begin(record)
+        try:
+            await exchange.read(self.too_large)
+            fault = self._switch.draw(record)
+            if fault is not None and await deliver_early(exchange, fault):
+                return
+            answer = await self.answer(record)
+            await deliver(exchange, answer, fault, self.manner)
+            if record.outcome == "served":
+                await self.served(record, answer)
+        except Refusal as refusal:
+            record.outcome, record.detail = "refused", str(refusal)
+            await exchange.answer(refusal.answer, self.extra_headers(record))
+        finally:
+            self._recorder.end(record)
+
+
+Handler = Callable[..., Any]

@@ -1,0 +1,251 @@
+"""Listening sockets that can die and come back, and the thread their event loop runs in.
+
+Each server of the network is a real socket with an ASGI application behind it. Uvicorn's protocol
+class does the HTTP; its `Server` is left out, since a network of a thousand hosts would mean a
+thousand polling main loops, and since a test wants to close one listener at a moment of its choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import socket
+import struct
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import uvicorn
+from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_logger = logging.getLogger("gonka_integrations.devnet.servers")
+_T = TypeVar("_T")
+
+_KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048
+_SETTLE_SECONDS = 2.0
+
+
+def abort(transport: asyncio.Transport) -> None:
+    """Drop a connection with a TCP reset, so that the peer sees ECONNRESET and not a clean end."""
+    peer = transport.get_extra_info("socket")
+    if peer is not None:
+        with contextlib.suppress(OSError):
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+class Listener:
+    """One server of the network: a port that stays its own while the listener is down.
+
+    Args:
+        app: ASGI application. `scope["state"]["connection"]` is the protocol object, whose
+            `transport` a handler may abort.
+        host: Address to bind.
+        port: Port to bind; 0 takes a free one and keeps it for the listener's life.
+        resets_next: Asked once per accepted connection; True resets it before a byte is read.
+
+    Attributes:
+        accepted: Connections accepted since the start.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        resets_next: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.host = host
+        self.accepted = 0
+        self.app = app
+        self.resets_next = resets_next
+        self.state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._held: socket.socket | None = _bind(host, port)
+        self.port: int = self._held.getsockname()[1]
+
+    @property
+    def listening(self) -> bool:
+        """Whether connections are taken now."""
+        return self._server is not None
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return len(self.state.connections)
+
+    async def open(self) -> None:
+        """Listen, again on the same port. Does nothing when already listening."""
+        if self._server is not None or self._held is None:
+            return
+        loop = asyncio.get_running_loop()
+        held, self._held = self._held, None
+        self._server = await loop.create_server(self._new_protocol, sock=held, backlog=_BACKLOG)
+
+    async def refuse(self) -> None:
+        """Drop every connection and refuse new ones; the port stays reserved."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        self.drop_connections()
+        await self._settle()
+        self._held = _bind(self.host, self.port)
+
+    async def close(self) -> None:
+        """Stop for good and give the port back."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.drop_connections()
+        await self._settle()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def drop_connections(self) -> None:
+        """Reset every open connection."""
+        for protocol in list(self.state.connections):
+            abort(protocol.transport)
+
+    async def _settle(self) -> None:
+        """Let aborted transports close their sockets and their handlers notice."""
+        await asyncio.sleep(0)
+        if tasks := set(self.state.tasks):
+            await asyncio.wait(tasks, timeout=_SETTLE_SECONDS)
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = _protocol_class()(self)
+        return protocol
+
+
+async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+    await scope["state"]["connection"].listener.app(scope, receive, send)
+
+
+@cache
+def _protocol_class() -> Any:
+    """Uvicorn's HTTP protocol, extended; one for all listeners, since making it is slow."""
+    config = uvicorn.Config(
+        _dispatch,
+        http="httptools" if importlib.util.find_spec("httptools") else "h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+    config.load()
+    base: Any = config.http_protocol_class
+
+    class DevnetProtocol(base):  # type: ignore[misc]
+        """A connection that knows its listener, and that its requests' handlers know."""
+
+        def __init__(self, listener: Listener) -> None:
+            super().__init__(config, listener.state, {"connection": self})
+            self.access_log = False
+            self.listener = listener
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self.listener.accepted += 1
+            if self.listener.resets_next():
+                abort(transport)
+
+    return DevnetProtocol
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: connecting to it is refused, and nobody takes the port.
+
+    Without it a killed host's port, which is an ephemeral one, could be given to somebody else or
+    even to the connecting client itself.
+    """
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, port))
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+class LoopThread:
+    """An event loop in a daemon thread, and calls into it from any other thread."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the loop runs."""
+        return self._loop is not None
+
+    def start(self) -> None:
+        """Start the thread; returns when its loop runs."""
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(ready,), name=self._name, daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+
+    def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run *coroutine* in the loop and wait for its result.
+
+        Raises:
+            RuntimeError: Called from the loop's own thread, which would wait for itself.
+        """
+        if self._loop is None:
+            coroutine.close()
+            raise RuntimeError("the network is not running")
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("a responder must not control the network it answers for")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        """Cancel what still runs, close the loop and join the thread."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        self._loop = self._thread = None
+
+    def _run(self, ready: threading.Event) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._loop = loop
+        loop.call_soon(ready.set)
+        try:
+            loop.run_forever()
+        finally:
+            _finish(loop)
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    asyncio.set_event_loop(None)
+    loop.close()
