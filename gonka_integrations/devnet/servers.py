@@ -174,7 +174,8 @@ def _bind(host: str, port: int) -> socket.socket:
     Without it a killed host's port, which is an ephemeral one, could be given to somebody else or
     even to the connecting client itself.
     """
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Naming the protocol matters: asyncio switches off Nagle's delay only on sockets that have it.
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((host, port))
