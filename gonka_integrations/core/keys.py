@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ..errors import GonkaConfigError
 from . import curve
 from .addresses import address_of
-from .secrets import Secret
+from .secrets import Environment, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,9 +66,12 @@ class PrivateKey:
 
     @classmethod
     def from_env(
-        cls, name: str = "GONKA_PRIVATE_KEY", environ: Mapping[str, str] | None = None
+        cls,
+        name: str = "GONKA_PRIVATE_KEY",
+        environ: Mapping[str, str] | Environment | None = None,
     ) -> PrivateKey:
         """The key in the environment variable *name*; white space around it is ignored."""
+        environ = Environment.of(environ)
         return cls(Secret.from_env(name, environ=environ))
 
     @classmethod

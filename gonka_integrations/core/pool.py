@@ -100,12 +100,19 @@ class Want:
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """The right to send one request to one endpoint; settled exactly once."""
+    """The right to send one request to one endpoint; settled exactly once.
+
+    Attributes:
+        started: When it was given.
+        settled: Whether its outcome is known.
+        handed_on: Whether an open stream keeps it beyond the call that took it.
+    """
 
     state: EndpointState
     model: str
     started: float
     settled: bool = False
+    handed_on: bool = False
 
     @property
     def endpoint(self) -> Endpoint:
@@ -320,6 +327,10 @@ class EndpointPool:
                 warm=warm,
                 untried=untried,
             )
+
+    def probe_spread(self) -> float:
+        """Seconds over which waiting calls should spread their tries while everything is out."""
+        return min(2.0, self._probe_interval * max(1, self._waiting_count))
 
     # Looking in.
 

@@ -11,9 +11,27 @@ from ..errors import GonkaConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Secret"]
+__all__ = ["Environment", "Secret"]
 
 _HIDDEN = "**********"
+
+
+class Environment:
+    """Environment variables that a traceback with local variables does not list."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str] | Environment | None) -> Environment:
+        """*variables* hidden; those of this process when None."""
+        return variables if isinstance(variables, Environment) else cls(variables)
+
+    def get(self, name: str) -> str:
+        """The variable without white space around it, "" when it is not set."""
+        return (self._variables.get(name) or "").strip()
 
 
 class Secret:
@@ -49,24 +67,27 @@ class Secret:
 
     @classmethod
     def from_env(
-        cls, env: str, item: int | None = None, environ: Mapping[str, str] | None = None
+        cls,
+        env: str,
+        item: int | None = None,
+        environ: Mapping[str, str] | Environment | None = None,
     ) -> Secret:
         """Reads a variable (or one entry of it), without surrounding white space.
 
         Raises:
             GonkaConfigError: The variable is not set here, or lacks that entry.
         """
-        value = (os.environ if environ is None else environ).get(env)
-        if value is not None and item is not None:
+        value = Environment.of(environ).get(env)
+        if item is not None:
             entries = value.split(",")
-            value = entries[item].partition(";")[2] if item < len(entries) else None
-        if not value or not value.strip():
+            value = entries[item].partition(";")[2].strip() if item < len(entries) else ""
+        if not value:
             raise GonkaConfigError(
                 f"the environment variable {env} is not set in this process, "
                 "but a value that was stored without its secret needs it",
                 field=env,
             )
-        return cls(value.strip(), env=env, item=item)
+        return cls(value, env=env, item=item)
 
     def reveal(self) -> str:
         """The text itself. Use it where it is needed and keep it in no variable."""

@@ -1,0 +1,300 @@
+"""AttemptPlan: who is next, what counts as failure, when to stop. Pure.
+
+A plan is asked for its next step: a lease on an endpoint, a pause, or None when the call has to
+give up. It knows nothing of HTTP and never waits itself.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .pool import Outcome, Want
+from .verdicts import Action, Health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .pool import EndpointPool, EndpointState, Lease, Waiter
+    from .verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how long a call is tried. Times in seconds.
+
+    Attributes:
+        max_retries: Attempts after the first, over all endpoints.
+        retry_ambiguous: Whether to repeat a signed request that a host may have worked on already,
+            which the network then charges twice.
+        backoff: Pause before an endpoint is tried again by the same call; doubles each time.
+        max_backoff: Longest such pause.
+        outage_patience: How long a call waits for a pool that has worked before to come back.
+        share: Part of the remaining time that one attempt may wait for its first content while
+            other endpoints remain.
+    """
+
+    max_retries: int = 4
+    retry_ambiguous: bool = True
+    backoff: float = 0.25
+    max_backoff: float = 5.0
+    outage_patience: float = 30.0
+    share: float = 0.5
+
+    def with_retries(self, max_retries: int) -> RetryPolicy:
+        """The same with another number of retries."""
+        return replace(self, max_retries=max_retries)
+
+
+class RetryBudget:
+    """A token bucket for the retries of a session, so that they do not double a sick pool's load.
+
+    Retries are delayed when it is empty, never refused. Half a token comes back with each call
+    that succeeds, and a few with each second.
+
+    Args:
+        capacity: Most tokens it holds; it starts full.
+        per_second: Tokens that come back with time.
+        per_success: Tokens that come back with a success.
+    """
+
+    def __init__(
+        self,
+        capacity: float = 20.0,
+        per_second: float = 5.0,
+        per_success: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._capacity = capacity
+        self._per_second = per_second
+        self._per_success = per_success
+        self._clock = clock
+        self._tokens = capacity
+        self._seen = clock()
+        self._lock = threading.Lock()
+
+    def take(self) -> float:
+        """Take a token; returns 0.0, or the seconds after which to ask again."""
+        with self._lock:
+            now = self._clock()
+            gained = (now - self._seen) * self._per_second
+            self._tokens = min(self._capacity, self._tokens + gained)
+            self._seen = now
+            if self._tokens >= 1.0:
+                self._tokens -= 1.0
+                return 0.0
+            return (1.0 - self._tokens) / self._per_second
+
+    def deposit(self) -> None:
+        """A call has succeeded."""
+        with self._lock:
+            self._tokens = min(self._capacity, self._tokens + self._per_success)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for *seconds*, or until *waiter* is woken; then ask for the next step again."""
+
+    seconds: float
+    waiter: Waiter | None = None
+
+
+_LOOK_AGAIN = 0.5
+_NUMBERS = re.compile(r"\d+|0x[0-9a-f]+|[0-9a-f]{16,}")
+
+
+class AttemptPlan:
+    """The attempts of one call.
+
+    Args:
+        pool: Where leases come from.
+        budget: What retries are paid from.
+        policy: How often and how long.
+        model: Model name as the caller spells it.
+        deadline: Moment by the pool's clock at which the call must be over.
+
+    Attributes:
+        stopped: Why the plan has come to its end: "refused", "attempts", "deadline", "nobody",
+            "full", "outage"; "" while it goes on.
+        advice: What the user can do about it, from the error table.
+    """
+
+    def __init__(
+        self,
+        pool: EndpointPool,
+        *,
+        budget: RetryBudget,
+        policy: RetryPolicy,
+        model: str,
+        deadline: float,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._pool = pool
+        self._budget = budget
+        self._policy = policy
+        self._uniform = uniform
+        self.deadline = deadline
+        self.want = Want(model)
+        self.stopped = ""
+        self.advice = ""
+        self._attempts = 0
+        self._paid = False
+        self._backed_off = False
+        self._outage_since: float | None = None
+        self._waiter: Waiter | None = None
+        self._said: set[str] = set()
+        self._doubted: set[str] = set()
+        self._resigned: set[EndpointState] = set()
+
+    def next(self) -> Lease | Pause | None:
+        """The next step; None when the call has to give up, see `stopped`."""
+        if self._waiter is not None and self._waiter.lease is not None:
+            handed, self._waiter = self._waiter.lease, None
+            return self._count(handed)
+        step = self._step()
+        if not isinstance(step, Pause):
+            self.abandon()
+        return step
+
+    def _step(self) -> Lease | Pause | None:
+        now = self._pool.clock()
+        if not self.stopped and now >= self.deadline:
+            self.stopped = "deadline"
+        if not self.stopped and self._attempts > self._policy.max_retries:
+            self.stopped = "attempts"
+        if self.stopped:
+            return None
+        if self._attempts and not self._paid:
+            seconds = self._budget.take()
+            if seconds:
+                return self._pause(seconds, now)
+            self._paid = True
+        lease = self._pool.acquire(self.want)
+        return self._count(lease) if lease is not None else self._without_lease(now)
+
+    def first_token_limit(self, first_token_timeout: float) -> float:
+        """Moment until which the attempt under way may wait for its first content."""
+        now = self._pool.clock()
+        left = self.deadline - now
+        if left > 0 and self._pool.outlook(self.want).untried:
+            left *= self._policy.share
+        return now + min(first_token_timeout, left)
+
+    def failed(self, lease: Lease, verdict: Verdict, text: str, *, ambiguous: bool) -> bool:
+        """Take in a failure of the attempt under way.
+
+        Args:
+            lease: The attempt's lease.
+            verdict: From the error table.
+            text: What the endpoint said.
+            ambiguous: Whether it may have done the work, which the network then charges.
+
+        Returns:
+            Whether the chain's time should be learnt from the endpoint before the next attempt.
+        """
+        state, want = lease.state, self.want
+        want.tried.add(state)
+        self.advice = verdict.advice or self.advice
+        action = verdict.action
+        if action is Action.STOP:
+            self.stopped = "refused"
+        elif action is Action.SAME_TWICE:
+            self._same_twice(text)
+        elif action is Action.CONFIRM and state.group not in self._doubted:
+            self._doubted.add(state.group)
+        elif action in (Action.CONFIRM, Action.OTHER_CREDENTIALS):
+            want.barred_groups.add(state.group)
+        elif action is Action.RESIGN and state not in self._resigned:
+            self._resigned.add(state)
+            want.tried.discard(state)
+            return True
+        if verdict.health in (Health.MODEL, Health.DENIED, Health.GONE):
+            want.barred.add(state)
+        charged = ambiguous and state.endpoint.kind == "participant"
+        if charged and not self._policy.retry_ambiguous and not self.stopped:
+            self.stopped = "refused"
+            self.advice = "the host may have done the work, and retry_ambiguous is off"
+        return False
+
+    def abandon(self) -> None:
+        """Leave the queue, giving back a lease that was handed over meanwhile."""
+        waiter, self._waiter = self._waiter, None
+        lease = None if waiter is None else self._pool.leave_queue(waiter)
+        if lease is not None:
+            self._pool.settle(lease, Outcome(failure="cancelled"))
+
+    def _same_twice(self, text: str) -> None:
+        said = _NUMBERS.sub("#", text.lower())
+        if said and said in self._said:
+            self.stopped = "refused"
+        self._said.add(said)
+
+    def _count(self, lease: Lease) -> Lease:
+        self._attempts += 1
+        self._paid = self._backed_off = False
+        self._outage_since = None
+        return lease
+
+    def _pause(self, seconds: float, now: float) -> Pause:
+        return Pause(max(0.001, min(seconds, self.deadline - now)), self._waiter)
+
+    def _without_lease(self, now: float) -> Lease | Pause | None:
+        outlook = self._pool.outlook(self.want)
+        if outlook.due is None:
+            self.stopped = "nobody"
+            return None
+        if outlook.busy and (outlook.untried or not self.want.tried):
+            return self._queue(_LOOK_AGAIN, now)
+        if outlook.due == 0.0 and self.want.tried:
+            self.want.tried.clear()
+            return self._pause(self._backoff(), now)
+        self.want.tried.clear()
+        if outlook.warm:
+            return self._wait_out(outlook.due, outlook.next_probe, now)
+        return self._try_cold(outlook.due, outlook.next_probe, now)
+
+    def _queue(self, seconds: float, now: float) -> Pause | None:
+        self._waiter = self._waiter or self._pool.enqueue(self.want)
+        if self._waiter is None:
+            self.stopped = "full"
+            return None
+        return self._pause(seconds, now)
+
+    def _wait_out(self, due: float, next_probe: float | None, now: float) -> Lease | Pause | None:
+        """Everything is out, but has worked before: try now and then until it is back."""
+        if self._outage_since is None:
+            self._outage_since = now
+        patience = self._outage_since + self._policy.outage_patience - now
+        soonest = due if next_probe is None else min(due, next_probe)
+        if patience <= 0 or soonest > min(patience, self.deadline - now):
+            self.stopped = "outage"
+            return None
+        if next_probe is not None:
+            since = self._outage_since
+            lease = self._pool.probe(self.want)
+            if lease is not None:
+                self._outage_since = since
+                return lease
+        spread = self._pool.probe_spread()
+        return self._queue(max(soonest, self._uniform(0.2, 1.0) * spread), now)
+
+    def _try_cold(self, due: float, next_probe: float | None, now: float) -> Lease | Pause | None:
+        """Everything is out and has never worked: a few tries, then say so."""
+        if next_probe is None:
+            if due > self._policy.max_backoff or due > self.deadline - now:
+                self.stopped = "outage"
+                return None
+            return self._queue(due, now)
+        if self._attempts and not self._backed_off:
+            self._backed_off = True
+            return self._pause(self._backoff(), now)
+        lease = self._pool.probe(self.want)
+        return self._pause(next_probe + 0.01, now) if lease is None else self._count(lease)
+
+    def _backoff(self) -> float:
+        doubled = self._policy.backoff * 2.0 ** min(self._attempts - 1, 16)
+        return min(doubled, self._policy.max_backoff) * self._uniform(0.5, 1.0)
