@@ -1,0 +1,1 @@
+"""The commands behind `gonka`, one module for each group; shown by `screen`."""
