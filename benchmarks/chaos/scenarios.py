@@ -1,0 +1,267 @@
+"""The tests: what fails when, and which figures are taken.
+
+Every scenario gets a fresh subject, ten healthy hosts and 20 callers, and gives back numbers.
+Times are seconds from the start of the load; the first half second is warm-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..common.stats import median, quantile
+from .load import Load, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .control import Control, Fault
+    from .load import Operation
+
+ALL = list(range(10))
+THREE = [0, 3, 6]
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a scenario runs on: the subject's two ways to be asked, and the server's strings."""
+
+    call: Operation
+    stream: Operation | None
+    control: Control
+    seed: int
+
+
+Scenario = Callable[[Setting], Awaitable[Figures | None]]
+
+
+def _within(outcomes: Sequence[Outcome], low: float, high: float) -> list[Outcome]:
+    return [outcome for outcome in outcomes if low <= outcome.start < high]
+
+
+def _rate(outcomes: Sequence[Outcome], low: float, high: float) -> float:
+    """Good answers per second that arrived in the window."""
+    return sum(1 for o in outcomes if o.ok and low <= o.end < high) / (high - low)
+
+
+def _success(outcomes: Sequence[Outcome]) -> float:
+    """Per cent of calls that brought the whole answer."""
+    return 100 * sum(o.ok for o in outcomes) / len(outcomes) if outcomes else float("nan")
+
+
+def _ms(outcomes: Sequence[Outcome], share: float) -> float:
+    return 1000 * quantile([outcome.seconds for outcome in outcomes], share)
+
+
+async def _share(control: Control, hosts: list[int], low: float, high: float) -> float:
+    """Per cent of the requests in the window that went to *hosts*."""
+    requests = (await control.counts(low, high))["requests"]
+    return 100 * sum(requests[host] for host in hosts) / max(1, sum(requests))
+
+
+async def _script(control: Control, steps: Sequence[tuple[float, list[int], list[Fault]]]) -> None:
+    """At each time, give *hosts* those faults (an empty list heals them)."""
+    now = 0.0
+    for at, hosts, faults in steps:
+        await asyncio.sleep(at - now)
+        now = at
+        await control.fail(hosts, *faults)
+
+
+async def _run(
+    setting: Setting, load: Load, steps: Sequence[tuple[float, list[int], list[Fault]]] = ()
+) -> list[Outcome]:
+    await setting.control.forget(setting.seed)
+    if steps and steps[0][0] == 0:
+        await setting.control.fail(steps[0][1], *steps[0][2])
+        steps = steps[1:]
+    script = asyncio.create_task(_script(setting.control, steps))
+    outcomes = await load.run()
+    script.cancel()
+    return outcomes
+
+
+def three_fail(fault: Fault, after: float = 4.0) -> Scenario:
+    """Hosts 0, 3 and 6 fail from 2 s to 8 s; *after* more seconds are watched."""
+
+    async def scenario(setting: Setting) -> Figures:
+        steps = [(2.0, THREE, [fault]), (8.0, THREE, [])]
+        outcomes = await _run(setting, Load(setting.call, seconds=8 + after), steps)
+        before, during = _within(outcomes, 0.5, 1.9), _within(outcomes, 2.0, 7.9)
+        usual = median([outcome.seconds for outcome in before])
+        bad = [o.start - 2 for o in during if not o.ok or o.seconds > 4 * usual]
+        sent = sum((await setting.control.counts(2.0, 8.0))["requests"])
+        figures = {
+            "success %": _success(during),
+            "rps before": _rate(outcomes, 0.5, 2), "rps during": _rate(outcomes, 2.2, 8),
+            "p99 ms before": _ms(before, 0.99), "p99 ms": _ms(during, 0.99),
+            "last bad s": max(bad, default=0.0), "bad calls": len(bad),
+            "sent per call": sent / max(1, len(during)),
+            "share 2-4 s after %": await _share(setting.control, THREE, 10, 12),
+        }  # fmt: skip
+        if after >= 10:
+            figures["share 8-10 s after %"] = await _share(setting.control, THREE, 16, 18)
+        return figures
+
+    return scenario
+
+
+_CUT = {"kind": "cut", "after_tokens": 5, "probability": 0.05}
+_CHAOS: list[tuple[list[int], list[Fault]]] = [
+    ([0], [{"kind": "refuse"}]),
+    ([1], [{"kind": "hang"}]),
+    ([2], [{"kind": "status", "status": 503}]),
+    ([3], [{"kind": "slow", "delay": 1.0}, _CUT]),
+    ([4, 5, 6, 7, 8, 9], [_CUT]),
+]
+
+
+async def _healthy(setting: Setting, operation: Operation) -> tuple[float, float]:
+    """Median and 95th percentile in ms with nothing wrong."""
+    outcomes = (await _run(setting, Load(operation, count=400, seconds=10)))[40:]
+    return _ms(outcomes, 0.5), _ms(outcomes, 0.95)
+
+
+async def _storm(
+    setting: Setting, operation: Operation, faults: Sequence[tuple[list[int], list[Fault]]]
+) -> tuple[list[Outcome], Figures]:
+    """600 calls at most, under faults that are there from the first one on."""
+    p50, p95 = await _healthy(setting, operation)
+    await setting.control.forget(setting.seed)
+    for hosts, kinds in faults:
+        await setting.control.fail(hosts, *kinds)
+    outcomes = await Load(operation, count=600, seconds=30).run()
+    sent = sum((await setting.control.counts())["requests"])
+    took = max((o.end for o in outcomes), default=1.0)
+    half = outcomes[len(outcomes) // 2 :]
+    return outcomes, {
+        "calls": len(outcomes), "success %": _success(outcomes),
+        "second half %": _success(half),
+        "p50 ms": _ms(outcomes, 0.5), "p95 ms": _ms(outcomes, 0.95),
+        "p95 x healthy": _ms(outcomes, 0.95) / p95, "healthy p50 ms": p50, "healthy p95 ms": p95,
+        "good rps": sum(o.ok for o in outcomes) / took,
+        "sent per call": sent / max(1, len(outcomes)),
+        "wrong": sum(o.kind == "wrong" for o in outcomes),
+    }  # fmt: skip
+
+
+def chaos_calls(latency: float) -> Scenario:
+    async def scenario(setting: Setting) -> Figures:
+        await setting.control.latency(latency)
+        return (await _storm(setting, setting.call, _CHAOS))[1]
+
+    return scenario
+
+
+def chaos_streams(latency: float) -> Scenario:
+    async def scenario(setting: Setting) -> Figures | None:
+        if setting.stream is None:
+            return None
+        await setting.control.latency(latency)
+        outcomes, figures = await _storm(setting, setting.stream, _CHAOS)
+        return figures | _endings(outcomes)
+
+    return scenario
+
+
+def _endings(outcomes: Sequence[Outcome]) -> Figures:
+    """How streams ended that did not end well."""
+    count = max(1, len(outcomes))
+    kinds = ("typed", "error", "lost", "wrong")
+    found = {kind: sum(o.kind == kind for o in outcomes) for kind in kinds}
+    return {
+        "typed error with partial text %": 100 * found["typed"] / count,
+        "failed before text": found["error"],
+        "failed after text, text lost": found["lost"],
+        "silent truncations": found["wrong"],
+    }
+
+
+async def random_failures(setting: Setting) -> Figures:
+    """Every host fails 20 % of its calls, in four ways."""
+    share = 0.0527  # four draws in a row of this probability hit one call in five
+    kinds: list[Fault] = [
+        {"kind": "status", "status": 503, "probability": share},
+        {"kind": "reset", "probability": share},
+        {"kind": "cut", "after_tokens": 5, "probability": share},
+        {"kind": "garbage", "probability": share},
+    ]
+    return (await _storm(setting, setting.call, [(ALL, kinds)]))[1]
+
+
+def three_streams_fail(fault: Fault) -> Scenario:
+    """Three of ten hosts break every stream the same way; the rest is healthy."""
+
+    async def scenario(setting: Setting) -> Figures | None:
+        if setting.stream is None:
+            return None
+        outcomes, figures = await _storm(setting, setting.stream, [(THREE, [fault])])
+        return figures | _endings(outcomes)
+
+    return scenario
+
+
+async def all_down(setting: Setting) -> Figures:
+    """Nobody listens from 1 s to 6 s; watched until 18 s."""
+    steps: list[tuple[float, list[int], list[Fault]]] = [
+        (1.0, ALL, [{"kind": "refuse"}]),
+        (6.0, ALL, []),
+    ]
+    outcomes = await _run(setting, Load(setting.call, seconds=18), steps)
+    down = _within(outcomes, 1.0, 5.9)
+    firsts = [outcome.end - 6 for outcome in outcomes if outcome.ok and outcome.end > 6]
+    return {
+        "success % of calls begun while down": _success(down),
+        "calls failed": sum(not o.ok for o in outcomes),
+        "first success after s": min(firsts, default=float("inf")),
+        "rps 1-3 s after": _rate(outcomes, 7, 9),
+    }
+
+
+async def broad_outage(setting: Setting) -> Figures:
+    """Every host answers 503 for 10 s."""
+    steps: list[tuple[float, list[int], list[Fault]]] = [
+        (0.0, ALL, [{"kind": "status", "status": 503}]),
+    ]
+    outcomes = await _run(setting, Load(setting.call, seconds=10), steps)
+    counts = await setting.control.counts(0, 10)
+    return {
+        "calls": len(outcomes), "sent": sum(counts["requests"]),
+        "sent per call": sum(counts["requests"]) / max(1, len(outcomes)),
+    }  # fmt: skip
+
+
+async def replays(setting: Setting) -> Figures:
+    """Three hosts answer 503; hosts refuse a signature they have seen."""
+    steps: list[tuple[float, list[int], list[Fault]]] = [
+        (0.0, THREE, [{"kind": "status", "status": 503}]),
+    ]
+    outcomes = await _run(setting, Load(setting.call, count=400, seconds=20), steps)
+    return {
+        "success %": _success(outcomes),
+        "replays refused": (await setting.control.counts())["replays"],
+    }
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "3 of 10 refuse": three_fail({"kind": "refuse"}),
+    "3 of 10 answer 503": three_fail({"kind": "status", "status": 503}),
+    "3 of 10 answer 429": three_fail({"kind": "status", "status": 429}),
+    "3 of 10 answer 429, Retry-After 2": three_fail(
+        {"kind": "status", "status": 429, "headers": {"Retry-After": "2"}}
+    ),
+    "3 of 10 go silent": three_fail({"kind": "hang"}, after=10),
+    "3 of 10 send HTML": three_fail({"kind": "html"}),
+    "chaos, calls (20 ms)": chaos_calls(0.02),
+    "chaos, calls (50 ms)": chaos_calls(0.05),
+    "chaos, streams (20 ms)": chaos_streams(0.02),
+    "every host fails 20 %": random_failures,
+    "3 of 10 cut after the role": three_streams_fail({"kind": "role_then_cut"}),
+    "3 of 10 end without finish": three_streams_fail({"kind": "no_finish", "after_tokens": 5}),
+    "all down 5 s": all_down,
+    "broad outage (503)": broad_outage,
+    "replayed signatures refused": replays,
+}
