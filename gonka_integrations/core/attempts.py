@@ -142,6 +142,7 @@ class AttemptPlan:
         self.stopped = ""
         self.advice = ""
         self._attempts = 0
+        self._leased: EndpointState | None = None
         self._paid = False
         self._backed_off = False
         self._outage_since: float | None = None
@@ -180,7 +181,7 @@ class AttemptPlan:
         """Moment until which the attempt under way may wait for its first content."""
         now = self._pool.clock()
         left = self.deadline - now
-        if left > 0 and self._pool.outlook(self.want).untried:
+        if left > 0 and self._pool.others_remain(self.want, self._leased):
             left *= self._policy.share
         return now + min(first_token_timeout, left)
 
@@ -235,6 +236,7 @@ class AttemptPlan:
 
     def _count(self, lease: Lease) -> Lease:
         self._attempts += 1
+        self._leased = lease.state
         self._paid = self._backed_off = False
         self._outage_since = None
         return lease

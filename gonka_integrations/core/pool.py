@@ -328,6 +328,20 @@ class EndpointPool:
                 untried=untried,
             )
 
+    def others_remain(self, want: Want, leased: EndpointState | None) -> bool:
+        """Whether an endpoint in service is left besides *leased* and those the call has tried."""
+        with self._lock:
+            now = self.clock()
+            return any(
+                state is not leased
+                and state not in want.tried
+                and not state.health.is_out(now)
+                and not want.bars(state)
+                and state.lacks.get(want.model, 0.0) <= now
+                for table in self._tiers(want.model)
+                for state in table.items
+            )
+
     def probe_spread(self) -> float:
         """Seconds over which waiting calls should spread their tries while everything is out."""
         return min(2.0, self._probe_interval * max(1, self._waiting_count))
@@ -476,7 +490,7 @@ def _usable(state: EndpointState, want: Want, now: float) -> bool:
         state.health.out_until <= now
         and state not in want.tried
         and state.has_room()
-        and not want.bars(state)
+        and not ((want.barred or want.barred_groups) and want.bars(state))
         and (not state.lacks or state.lacks.get(want.model, 0.0) <= now)
     )
 
