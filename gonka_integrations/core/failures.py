@@ -115,7 +115,7 @@ def _nobody(model: str, call: Call) -> Exception:
             "gonka_integrations for what was skipped and why, or add a gateway or a fallback",
             [],
         )
-    if not pool.serves(model):
+    if not pool.serves(model) or pool.lacks(model):
         shown = ", ".join(served[:20]) or "none known"
         return errors.GonkaModelNotServedError(
             f"no endpoint of the pool serves model {model!r}; served: {shown}", model, served

@@ -14,21 +14,28 @@ if TYPE_CHECKING:
     from .participants import GonkaParticipant
 
 
-def given_endpoints(config: GonkaConfig) -> list[Endpoint]:
-    """Endpoints that the user named: known participants, gateways, providers."""
-    return [*_known_participants(config), *_gateways(config), *_providers(config)]
-
-
-def participant_endpoints(
-    config: GonkaConfig, participants: Iterable[GonkaParticipant], *, trusted: bool
+def assemble(
+    config: GonkaConfig, participants: Iterable[GonkaParticipant] = (), *, trusted: bool = False
 ) -> list[Endpoint]:
-    """Endpoints of discovered participants; none without somebody who signs.
+    """All endpoints: what the user named, and the discovered participants.
+
+    A gateway gets the weight of an average participant.
 
     Args:
-        config: Whose key signs, and its limits.
-        participants: Those that may be sent signed requests.
-        trusted: Whether they may be on private networks.
+        config: What the user named, whose key signs, and limits.
+        participants: Discovered ones that may be sent signed requests.
+        trusted: Whether these may be on private networks.
     """
+    found = _participants(config, participants, trusted=trusted)
+    known = _known_participants(config)
+    nodes = found + [node for node in known if node.address not in {n.address for n in found}]
+    mean = sum(node.weight for node in nodes) / len(nodes) if nodes else 1.0
+    return [*nodes, *_gateways(config, mean), *_providers(config)]
+
+
+def _participants(
+    config: GonkaConfig, participants: Iterable[GonkaParticipant], *, trusted: bool
+) -> list[Endpoint]:
     credentials = _signed(config)
     if credentials is None:
         return []
@@ -74,13 +81,13 @@ def _known_participants(config: GonkaConfig) -> list[Endpoint]:
     ]
 
 
-def _gateways(config: GonkaConfig) -> list[Endpoint]:
+def _gateways(config: GonkaConfig, weight: float) -> list[Endpoint]:
     return [
         Endpoint(
             "gateway",
             gateway.base_url,
             Bearer(gateway.api_key, host_of(gateway.base_url)),
-            weight=_GATEWAY_WEIGHT,
+            weight=weight,
             max_concurrent=config.max_concurrent,
         )
         for gateway in config.gateways
@@ -100,7 +107,3 @@ def _providers(config: GonkaConfig) -> list[Endpoint]:
         )
         for provider in config.fallbacks
     ]
-
-
-# Stakes of participants are in the thousands; a gateway stands for many of them.
-_GATEWAY_WEIGHT = 10_000.0

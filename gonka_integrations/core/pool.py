@@ -230,6 +230,12 @@ class EndpointPool:
         """Whether some member may serve *model*."""
         return any(len(table) for table in self._tiers(model))
 
+    def lacks(self, model: str) -> bool:
+        """Whether every member that might serve *model* has said that it does not."""
+        now = self.clock()
+        members = [state for table in self._tiers(model) for state in table.items]
+        return bool(members) and all(state.lacks.get(model, 0.0) > now for state in members)
+
     # Leases.
 
     def acquire(self, want: Want) -> Lease | None:
