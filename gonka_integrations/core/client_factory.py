@@ -70,7 +70,7 @@ class GonkaClientFactory:
         import openai  # noqa: PLC0415 - half a second
 
         http = httpx.Client(transport=MultiplexTransport(self._session(participant)))
-        return openai.OpenAI(http_client=http, **self._defaults(options))  # type: ignore[arg-type]
+        return openai.OpenAI(http_client=http, **self._defaults(options))
 
     def create_async_client(
         self, participant: GonkaParticipant | None = None, **options: Any
@@ -79,7 +79,7 @@ class GonkaClientFactory:
         import openai  # noqa: PLC0415 - half a second
 
         http = httpx.AsyncClient(transport=AsyncMultiplexTransport(self._session(participant)))
-        return openai.AsyncOpenAI(http_client=http, **self._defaults(options))  # type: ignore[arg-type]
+        return openai.AsyncOpenAI(http_client=http, **self._defaults(options))
 
     def _session(self, participant: GonkaParticipant | None) -> GonkaSession:
         if participant is None:
@@ -87,8 +87,8 @@ class GonkaClientFactory:
         base_url = versioned(participant.inference_url)
         config = self._config
         kept = {name: getattr(config, name) for name in config.given if name not in _SOURCES}
-        only = {"endpoints": [f"{base_url};{participant.address}"]}
-        return GonkaSession(GonkaConfig(**kept, **only))
+        kept["endpoints"] = [f"{base_url};{participant.address}"]
+        return GonkaSession(GonkaConfig(**kept))
 
     @staticmethod
     def _defaults(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from .calls import Call, Completion
+from .calls import Call
 from .effects import Finish, Open
 from .error_bodies import error_text
 from .signing import body_hash
@@ -16,8 +16,25 @@ from .wire import WireFailure, WireRequest
 if TYPE_CHECKING:
     from .calls import Attempt
     from .effects import Flow
+    from .served import ServedBy
+    from .wire import Exchange
 
 _OK = range(200, 300)
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer passed back as it came.
+
+    Attributes:
+        content: The exact bytes.
+        content_type: What the endpoint says they are.
+        served: Who served it.
+    """
+
+    content: bytes
+    content_type: str
+    served: ServedBy
 
 
 @dataclass(slots=True, eq=False)
@@ -33,11 +50,11 @@ class Forward(Call):
     method: str = field(default="GET", kw_only=True)
     body: bytes = field(default=b"", kw_only=True)
 
-    def answer(self) -> Flow[Completion]:
-        """The answer's body as bytes in `Completion.data`."""
+    def answer(self) -> Flow[Answer]:
+        """The answer as it came."""
         return self._run(self._forward_once)
 
-    def _forward_once(self, attempt: Attempt) -> Flow[Completion]:
+    def _forward_once(self, attempt: Attempt) -> Flow[Answer]:
         endpoint = attempt.endpoint
         model = self.plan.want.model
         body = self.body
@@ -52,7 +69,7 @@ class Forward(Call):
         if self.method != "GET" or endpoint.kind != "participant":
             headers += yield from self._authorize(endpoint, body_hash(body))
         attempt.wait.until = self.plan.first_token_limit(self.limit("first_token_timeout"))
-        exchange = yield Open(
+        exchange: Exchange = yield Open(
             WireRequest(
                 self.method, endpoint.base_url + self.path, headers, body, attempt.wait,
                 endpoint.trusted,
@@ -68,4 +85,5 @@ class Forward(Call):
         self.note_served(attempt)
         attempt.settle_served()
         yield Finish(exchange)
-        return Completion(answer, self.served_by(attempt))  # type: ignore[arg-type]
+        kind = exchange.headers.get("content-type", "application/json")
+        return Answer(answer, kind, self.served_by(attempt))

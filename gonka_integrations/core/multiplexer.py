@@ -173,8 +173,8 @@ class Multiplexer(Engine):
 
             http = httpx.Client(transport=MultiplexTransport(self))
             self._sync = openai.OpenAI(
-                base_url=BASE_URL, api_key="multiplexed", max_retries=0, http_client=http  # type: ignore[arg-type]
-            )  # fmt: skip
+                base_url=BASE_URL, api_key="multiplexed", max_retries=0, http_client=http
+            )
         return self._sync
 
     def _async_client(self) -> openai.AsyncOpenAI:
@@ -183,8 +183,8 @@ class Multiplexer(Engine):
 
             http = httpx.AsyncClient(transport=AsyncMultiplexTransport(self))
             self._async = openai.AsyncOpenAI(
-                base_url=BASE_URL, api_key="multiplexed", max_retries=0, http_client=http  # type: ignore[arg-type]
-            )  # fmt: skip
+                base_url=BASE_URL, api_key="multiplexed", max_retries=0, http_client=http
+            )
         return self._async
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from .calls import Call
 from .effects import adrive, drive
-from .forwarding import Forward
+from .forwarding import Answer, Forward
 from .http_stack import httpx
 from .served import CallOptions
 
@@ -148,9 +148,12 @@ def _headers(served: ServedBy) -> dict[str, str]:
     return {name: str(value) for name, value in named.items() if value is not None}
 
 
-def _plain(result: Completion) -> httpx.Response:
-    content = result.data if isinstance(result.data, bytes) else json.dumps(result.data).encode()
-    headers = {"content-type": "application/json", **_headers(result.served)}
+def _plain(result: Completion | Answer) -> httpx.Response:
+    if isinstance(result, Answer):
+        content, kind = result.content, result.content_type
+    else:
+        content, kind = json.dumps(result.data).encode(), "application/json"
+    headers = {"content-type": kind, **_headers(result.served)}
     return httpx.Response(
         200, headers=headers, content=content, extensions={_SERVED: result.served}
     )
