@@ -11,7 +11,7 @@ CORE_TESTS := tests/unit tests/proof tests/devnet tests/langchain tests/llama_in
 LINTED := gonka_integrations tests cookbook benchmarks tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install format lint typecheck test cov soak bench demo devnet docs notebooks build \
+.PHONY: help install format lint typecheck test cov soak bench demo devnet reference docs notebooks build \
 	package extras lower-bounds multiplexer-llm check clean
 
 help:  ## Show this list
@@ -49,9 +49,13 @@ demo: .venv-demo/.ready  ## Stream answers of a real small model through a local
 devnet: $(VENV)/.ready  ## Start a local Gonka network with scripted answers
 	$(BIN)/python -m gonka_integrations.devnet
 
+reference: $(VENV)/.ready  ## Regenerate the reference pages and the command-line transcripts
+	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/transcripts.py
+
 docs: $(VENV)/.ready  ## Build the documentation strictly into site/
 	$(BIN)/python tools/reference.py --check
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 notebooks: .venv-cookbook/.ready  ## Execute every notebook of the cookbook over the devnet
 	.venv-cookbook/bin/python tools/notebooks.py run

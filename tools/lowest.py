@@ -1,6 +1,6 @@
 """Print constraints that pin every dependency of the package to the oldest release it allows.
 
-    python tools/lowest.py > constraints.txt
+python tools/lowest.py > constraints.txt
 """
 
 from __future__ import annotations
