@@ -51,7 +51,7 @@ async def deliver_early(exchange: Exchange, fault: Fault) -> bool:
     elif fault.kind == "hang":
         await exchange.leaves_within(None)
     elif fault.kind in {"status", "html"}:
-        await exchange.answer(_fault_answer(fault), fault.headers)
+        await exchange.answer(fault_answer(fault), fault.headers)
     else:
         await _answer_nonsense(exchange, fault)
     return True
@@ -68,7 +68,8 @@ async def _answer_nonsense(exchange: Exchange, fault: Fault) -> None:
         await exchange.answer_bytes(200, body, JSON, {})
 
 
-def _fault_answer(fault: Fault) -> ErrorAnswer:
+def fault_answer(fault: Fault) -> ErrorAnswer:
+    """The answer of a `status` or `html` fault."""
     if fault.kind == "html" and fault.body is None:
         return html_page(fault.status)
     if isinstance(fault.body, str) and fault.body in BY_ID:
@@ -148,7 +149,7 @@ async def _deliver_stream(
     allowed = _content_allowed(fault)
     await exchange.start_stream(answer.headers)
     content = 0
-    async for chunk in _each(answer.chunks):
+    async for chunk in each_chunk(answer.chunks):
         said = has_content(chunk)
         if fault is not None and content >= allowed and (said or is_ending(chunk)):
             await _strike(exchange, fault, manner)
@@ -205,9 +206,10 @@ def is_ending(chunk: dict[str, Any]) -> bool:
 _CONTENT_KEYS = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
 
 
-async def _each(
+async def each_chunk(
     chunks: AsyncIterator[dict[str, Any]] | Iterable[dict[str, Any]],
 ) -> AsyncIterator[dict[str, Any]]:
+    """One way to read chunks that are there and chunks that are still to come."""
     if isinstance(chunks, AsyncIterator):
         async for chunk in chunks:
             yield chunk

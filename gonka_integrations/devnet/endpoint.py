@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.routing import Route, Router
 
-from .delivery import Manner, deliver, deliver_early
+from .delivery import Manner, deliver, deliver_early, fault_answer
 from .exchange import Exchange, Refusal
 from .faults import Fault, FaultRule, FaultSwitch
 from .recording import RecordedRequest, Recorder
@@ -16,11 +16,14 @@ from .servers import Listener
 from .texts import TOO_LARGE, ErrorAnswer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import Receive, Scope, Send
 
     from .engines import Answer
     from .network import Devnet
 
+_logger = logging.getLogger("gonka_integrations.devnet.endpoint")
 _CHAT = "/v1/chat/completions"
 
 
@@ -101,6 +104,7 @@ class ServedEndpoint:
     @fault.setter
     def fault(self, rule: FaultRule) -> None:
         self._switch.set(rule)
+        self.forget()
         self._settle_listener()
 
     @property
@@ -154,8 +158,22 @@ class ServedEndpoint:
         """
         raise NotImplementedError
 
-    async def served(self, record: RecordedRequest, answer: Answer) -> None:
+    def served(self, record: RecordedRequest, answer: Answer) -> None:
         """Called after an answer was delivered whole."""
+
+    def is_inference(self, path: str) -> bool:
+        """Whether POSTs to *path* are inference requests."""
+        return path == _CHAT
+
+    def forget(self) -> None:
+        """Called when a fault is set: forget answers given under another one."""
+
+    def recall(self, record: RecordedRequest) -> Answer | ErrorAnswer | None:  # noqa: ARG002
+        """A remembered answer, which no fault touches."""
+        return None
+
+    def failed(self, record: RecordedRequest, error: ErrorAnswer) -> None:
+        """Called when a fault answered *error* in this endpoint's place."""
 
     def extra_headers(self, record: RecordedRequest) -> dict[str, str]:  # noqa: ARG002
         """Headers of every answer, also of refusals."""
@@ -167,7 +185,7 @@ class ServedEndpoint:
             # The stock reverse proxy serves everything under /api as well.
             path = scope["path"] = path.removeprefix("/api")
             scope["raw_path"] = path.encode()
-        if path == _CHAT and scope["method"] == "POST":
+        if self.is_inference(path) and scope["method"] == "POST":
             await self._infer(Exchange(scope, receive, send))
             return
         await self._serve_read(scope, receive, send)
@@ -189,18 +207,32 @@ class ServedEndpoint:
         self._recorder.begin(record)
         try:
             await exchange.read(self.too_large)
+            if await self._recalled(exchange):
+                return
             fault = self._switch.draw(record)
             if fault is not None and await deliver_early(exchange, fault):
+                if fault.kind in {"status", "html"}:
+                    self.failed(record, fault_answer(fault))
                 return
             answer = await self.answer(record)
             await deliver(exchange, answer, fault, self.manner)
             if record.outcome == "served":
-                await self.served(record, answer)
+                self.served(record, answer)
         except Refusal as refusal:
             record.outcome, record.detail = "refused", str(refusal)
             await exchange.answer(refusal.answer, self.extra_headers(record))
         finally:
             self._recorder.end(record)
+            _logger.info("%s: %s %s %s", self.label, record.outcome, record.status, record.detail)
 
-
-Handler = Callable[..., Any]
+    async def _recalled(self, exchange: Exchange) -> bool:
+        record = exchange.record
+        known = self.recall(record)
+        if known is None:
+            return False
+        record.outcome = "cached"
+        if isinstance(known, ErrorAnswer):
+            await exchange.answer(known, self.extra_headers(record))
+        else:
+            await deliver(exchange, known, None, self.manner)
+        return True

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from .replies import Envelope, Reply, chunks_of, completion_of, usage_of
+from .rendering import Envelope, chunks_of, completion_of, usage_of
+from .replies import Reply
 
 Responder: TypeAlias = Callable[[dict[str, Any]], Reply | Awaitable[Reply]]
 """Takes a request dict and gives the model's answer; runs in the network's thread, so quickly."""
@@ -59,6 +60,10 @@ class Engine(Protocol):
         """
         ...
 
+    async def aclose(self) -> None:
+        """Let go of what it holds; called when the network stops."""
+        ...
+
 
 @dataclass(slots=True)
 class ResponderEngine:
@@ -83,3 +88,6 @@ class ResponderEngine:
         else:
             answer.body = completion_of(reply, envelope)
         return answer
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

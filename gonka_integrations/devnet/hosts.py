@@ -11,7 +11,7 @@ from .epochs import Member
 from .exchange import Refusal
 from .host_reads import HostReads
 from .ledger import ReplayGuard, TestKey, validator_public_key
-from .replies import Envelope
+from .rendering import Envelope
 from .scripted import prompt_tokens
 from .texts import engine_bad_request, executor_error
 
@@ -98,6 +98,6 @@ class Host(ServedEndpoint):
                 detail = engine_bad_request(detail)
             raise Refusal(executor_error(error.status, detail)) from None
 
-    async def served(self, record: RecordedRequest, answer: Answer) -> None:
+    def served(self, record: RecordedRequest, answer: Answer) -> None:
         """Charge the requester."""
         self.net.ledger.charge(record.headers.get("x-requester-address", ""), answer.tokens)

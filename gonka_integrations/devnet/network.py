@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from .chain_state import ChainState
 from .engines import Engine, Responder, ResponderEngine
-from .epochs import EpochBook, EpochParams
 from .gateway import Gateway
 from .hosts import Host
-from .ledger import Ledger, TestKey
+from .loop_thread import LoopThread
 from .providers import Provider
 from .scripted import scripted
-from .servers import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
     from types import TracebackType
 
     from .endpoint import ServedEndpoint
-    from .payloads import Dialect
-    from .signatures import Scheme
+    from .epochs import EpochParams
 
 _T = TypeVar("_T")
-_NANO = 1_000_000_000
 
 DEFAULT_MODEL = "gonka/test-model"
 
 
-class Chain(Protocol):
-    """The consensus side of the network, which proves participant sets."""
-
-    def proof_fields(self, epoch: int) -> dict[str, Any]:
-        """Fields of the participants payload that prove *epoch*."""
-        ...
-
-    def rpc(self, path: str, query: dict[str, str]) -> dict[str, Any] | None:
-        """Answer of `/chain-rpc/{path}`, None when there is none."""
-        ...
-
-
-class Devnet:
+class Devnet(ChainState):
     """A local Gonka network over real HTTP; a sync and an async context manager.
+
+    What its nodes agree on (accounts, epochs, time) is `ChainState`.
 
     Args:
         hosts: Participants to start with.
@@ -63,18 +49,6 @@ class Devnet:
 
     Attributes:
         hosts, gateways, providers: The servers.
-        ledger: Accounts on chain.
-        epochs: History of the epochs.
-        chain: Proves participant sets; None serves them without a proof.
-        clock_offset: Seconds that block time is ahead of the wall clock.
-        timestamp_expiration, timestamp_advance: Window of request timestamps, seconds.
-        allowed_transfer_addresses: The chain's allow-list; None or empty allows all.
-        restricted_until_height: Height until which the developer gate is closed, or None.
-        classic_gone: Whether hosts answer 410 to inference, as since v0.2.14.
-        scheme: What of the body a signature covers.
-        dialect: JSON dialect of the reads.
-        chain_api_enabled: Whether hosts show the chain's REST and RPC interfaces.
-        confirmation_poc: Running confirmation event: `grace period`, `generation`, `validation`.
     """
 
     def __init__(
@@ -96,26 +70,12 @@ class Devnet:
         port: int = 0,
         record_limit: int = 20_000,
     ) -> None:
+        super().__init__(seed=seed, epoch_params=epoch_params)
         self.models = tuple(models)
-        self.seed = seed
         self.token_delay = token_delay
         self.executor_extras = executor_extras
         self.record_limit = record_limit
         self.engine: Engine = engine or ResponderEngine(responder or scripted)
-        self.epochs = EpochBook(epoch_params or EpochParams())
-        self.ledger = Ledger()
-        self.chain: Chain | None = None
-        self.chain_id = "gonka-devnet"
-        self.clock_offset = 0.0
-        self.timestamp_expiration = 60
-        self.timestamp_advance = 30
-        self.allowed_transfer_addresses: list[str] | None = None
-        self.restricted_until_height: int | None = None
-        self.classic_gone = False
-        self.scheme: Scheme = "body_hash"
-        self.dialect: Dialect = "2026"
-        self.chain_api_enabled = True
-        self.confirmation_poc: str | None = None
         self.hosts: list[Host] = []
         self.gateways: list[Gateway] = []
         self.providers: list[Provider] = []
@@ -126,9 +86,6 @@ class Devnet:
         self._next_port = port
         self._active: set[int] = set()
         self._thread = LoopThread("gonka-devnet")
-        self._funded = self._account("funded", 10**18)
-        self._poor = self._account("poor", 0)
-        self._unknown = TestKey.from_label(f"{seed} unknown")
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -185,6 +142,7 @@ class Devnet:
 
     async def _stop(self) -> None:
         await asyncio.gather(*(server.listener.close() for server in self.servers))
+        await self.engine.aclose()
 
     @property
     def servers(self) -> tuple[ServedEndpoint, ...]:
@@ -221,59 +179,6 @@ class Devnet:
     def host_of(self, address: str) -> Host:
         """The host with an address."""
         return next(host for host in self.hosts if host.address == address)
-
-    # -- accounts -------------------------------------------------------------------------------
-
-    @property
-    def private_key(self) -> str:
-        """Key, 64 hex digits, of an account with more than enough money."""
-        return self._funded.private_key
-
-    @property
-    def requester_address(self) -> str:
-        """Address of `private_key`."""
-        return self._funded.address
-
-    @property
-    def poor_private_key(self) -> str:
-        """Key of an account without money."""
-        return self._poor.private_key
-
-    @property
-    def unknown_private_key(self) -> str:
-        """Key without an account on chain."""
-        return self._unknown.private_key
-
-    def _account(self, label: str, balance: int) -> TestKey:
-        key = TestKey.from_label(f"{self.seed} {label}")
-        self.ledger.open_account(key, balance=balance)
-        return key
-
-    # -- time -----------------------------------------------------------------------------------
-
-    def block_time_ns(self) -> int:
-        """Time of the latest block, Unix nanoseconds."""
-        return time.time_ns() + int(self.clock_offset * _NANO)
-
-    @property
-    def block_height(self) -> int:
-        """Height of the latest block."""
-        return self.epochs.height
-
-    @property
-    def phase(self) -> str:
-        """Phase of the epoch; setting it moves the chain there (`Inference`, `PoCGenerate` …)."""
-        return self.epochs.phase()
-
-    @phase.setter
-    def phase(self, name: str) -> None:
-        self.epochs.move_to_phase(name)
-
-    def confirmation_poc_event(self) -> dict[str, Any] | None:
-        """The running confirmation event, as nodes report it."""
-        if self.confirmation_poc is None:
-            return None
-        return self.epochs.confirmation_event(self.confirmation_poc)
 
     # -- epochs ---------------------------------------------------------------------------------
 
@@ -343,3 +248,5 @@ class Devnet:
     @responder.setter
     def responder(self, responder: Responder | None) -> None:
         self.engine = ResponderEngine(responder or scripted)
+        for gateway in self.gateways:
+            gateway.forget()

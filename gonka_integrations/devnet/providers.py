@@ -11,7 +11,7 @@ from starlette.routing import Route
 from .endpoint import ServedEndpoint
 from .engines import Answer, EngineError
 from .exchange import Refusal
-from .replies import Envelope
+from .rendering import Envelope
 from .scripted import prompt_tokens
 from .texts import ErrorAnswer, openai_error
 

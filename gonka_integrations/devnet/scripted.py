@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ECHO_LENGTH = 200
+_THOUGHT = "The caller expects an echo."
 _JOKE = {"setup": "Why did the block cross the chain?", "punchline": "To reach consensus."}
 
 
@@ -86,8 +87,19 @@ def _spoken(request: Mapping[str, Any]) -> Reply:
         text = f"The tool says: {said}"
     else:
         text = f"You said: {said}" if said else "I am listening."
-    reasons = request.get("reasoning_effort") or "reason" in str(request.get("model", "")).lower()
-    return Reply(text, reasoning="The caller expects an echo." if reasons else None)
+    return _thinking(text, request)
+
+
+def _thinking(text: str, request: Mapping[str, Any]) -> Reply:
+    """Add the reasoning that a model of this name shows, in the way it shows it."""
+    model = str(request.get("model", "")).lower()
+    thinking = request.get("thinking") or {}
+    if "minimax" in model:
+        return Reply(f"<think>\n{_THOUGHT}\n</think>\n\n{text}")
+    kimi = "kimi" in model and thinking.get("type") != "disabled"
+    if kimi or request.get("reasoning_effort") or "reason" in model:
+        return Reply(text, reasoning=_THOUGHT)
+    return Reply(text)
 
 
 def _limit(reply: Reply, request: Mapping[str, Any]) -> None:

@@ -69,6 +69,12 @@ def engine_bad_request(message: str) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
+def moved(message: str, new_url: str) -> ErrorAnswer:
+    """A gateway its operator switched off; there is no Location header."""
+    body = {"message": message, "new_url": new_url, "status": 308}
+    return ErrorAnswer(308, _compact(body) + b"\n")
+
+
 def rejected_parameter(name: str) -> str:
     """The gateway's message for a parameter outside its list."""
     return (
@@ -199,11 +205,7 @@ BY_ID: Mapping[str, ErrorAnswer] = {
     "n403-blocked": ErrorAnswer(
         403, b'{"error":"Access Denied","message":"This route is currently blocked."}'
     ),
-    "g308": ErrorAnswer(
-        308,
-        b'{"message":"please use ... base url",'
-        b'"new_url":"https://new-gateway.example/v1/chat/completions","status":308}\n',
-    ),
+    "g308": moved("please use ... base url", "https://new-gateway.example/v1/chat/completions"),
     "g400-param": gateway_error(400, rejected_parameter("guided_json")),
     "g400-model": gateway_error(
         400,
