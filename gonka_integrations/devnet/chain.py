@@ -15,7 +15,7 @@ from .chain_blocks import LINKED, BlockTimes, Signers, digest, record_at, usual_
 from .chain_json import commit_json, header_json, proof_ops_json, validators_json
 from .chain_records import EFFECTIVE_EPOCH_KEY, encode_record, record_json, record_key
 from .chain_rpc import answer
-from .chain_state import STORE, STORES, Node, State, put
+from .state_trees import STORE, STORES, Node, State, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FILLER = 200  # other records in the store, so that proofs have a depth
 _FIRST_PAGE = 30  # validators that a node puts into its payload
+_REMEMBERED = 2048
 
 
 class SyntheticChain:
@@ -162,6 +163,7 @@ class SyntheticChain:
         """Header of the block at *height*."""
         found = self._headers.get(height)
         if found is None:
+            _bound(self._headers)
             found = self._headers[height] = self._make_header(height)
         return found
 
@@ -174,11 +176,8 @@ class SyntheticChain:
             if last
             else BlockId(digest("block", height - 1), 1, digest("parts", height - 1))
         )
-        # The commit in a block is made with the block: here only where somebody looks at it.
-        known = self._commits.get(height - 1) if linked else None
-        shown = record_at(self.book.records, height)
-        if linked and known is None and height == shown.created_at + 1:
-            known = self.commit(height - 1)
+        # A commit is costly; only the blocks that payloads show name the true one before them.
+        shown = linked and any(one.created_at + 1 == height for one in self.book.records.values())
         return Header(
             version_block=11,
             version_app=0,
@@ -186,7 +185,7 @@ class SyntheticChain:
             height=height,
             time=self._times.at(height),
             last_block_id=last_id,
-            last_commit_hash=known.hash if known else digest("commit", height - 1),
+            last_commit_hash=self.commit(height - 1).hash if shown else digest("commit", height),
             data_hash=digest("data", height),
             validators_hash=validators.hash,
             next_validators_hash=self.validator_set(height + 1).hash,
@@ -196,3 +195,36 @@ class SyntheticChain:
             evidence_hash=digest("evidence"),
             proposer_address=validators.validators[height % len(validators)].address,
         )
+
+    def commit(self, height: int) -> Commit:
+        """Precommits for the block at *height*."""
+        found = self._commits.get(height)
+        if found is None:
+            _bound(self._commits)
+            validators = self.validator_set(height)
+            found = self._commits[height] = self.signers.commit(
+                self.header(height),
+                validators,
+                chain_id=self.chain_id,
+                absent=usual_absent(height, len(validators)),
+            )
+        return found
+
+    def block_json(self, height: int) -> dict[str, Any]:
+        """A block as payloads show it, with the commit for the block before."""
+        return {
+            "header": header_json(self.header(height), self.dialect),
+            "data": {"txs": None},
+            "evidence": {"evidence": None},
+            "last_commit": commit_json(self.commit(height - 1), self.dialect),
+        }
+
+    def first_validators(self, height: int) -> list[dict[str, Any]]:
+        """Validators as payloads show them: a page of the set."""
+        return validators_json(self.validator_set(height).validators[:_FIRST_PAGE], self.dialect)
+
+
+def _bound(made: dict[int, Any]) -> None:
+    """Forget what was made before when it is much: the same comes out again."""
+    if len(made) >= _REMEMBERED:
+        made.clear()

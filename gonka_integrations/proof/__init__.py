@@ -1,0 +1,1 @@
+"""Trust-minimised discovery: prove who the participants are."""
