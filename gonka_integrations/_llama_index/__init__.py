@@ -1,0 +1,1 @@
+"""The parts of `gonka_integrations.llama_index`."""
