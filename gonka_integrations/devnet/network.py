@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from .chain_state import ChainState
 from .engines import Engine, Responder, ResponderEngine
 from .gateway import Gateway
 from .hosts import Host
 from .loop_thread import LoopThread
+from .network_state import NetworkState
 from .providers import Provider
 from .scripted import scripted
 
@@ -25,10 +25,10 @@ _T = TypeVar("_T")
 DEFAULT_MODEL = "gonka/test-model"
 
 
-class Devnet(ChainState):
+class Devnet(NetworkState):
     """A local Gonka network over real HTTP; a sync and an async context manager.
 
-    What its nodes agree on (accounts, epochs, time) is `ChainState`.
+    What its nodes agree on (accounts, epochs, time) is `NetworkState`.
 
     Args:
         hosts: Participants to start with.
@@ -181,11 +181,6 @@ class Devnet(ChainState):
         return next(host for host in self.hosts if host.address == address)
 
     # -- epochs ---------------------------------------------------------------------------------
-
-    @property
-    def epoch(self) -> int:
-        """Id of the epoch in force."""
-        return self.epochs.current_id
 
     @property
     def participants(self) -> tuple[Host, ...]:
