@@ -177,6 +177,13 @@ class AttemptPlan:
         lease = self._pool.acquire(self.want)
         return self._count(lease) if lease is not None else self._without_lease(now)
 
+    def hedge(self, beside: Lease) -> Lease | None:
+        """A lease for a second attempt beside one that is slow, when the budget allows it."""
+        if self.stopped or self._budget.take():
+            return None
+        self.want.tried.add(beside.state)
+        return self._pool.acquire(self.want)
+
     def first_token_limit(self, first_token_timeout: float) -> float:
         """Moment until which the attempt under way may wait for its first content."""
         now = self._pool.clock()

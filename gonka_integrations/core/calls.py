@@ -18,9 +18,11 @@ from .error_bodies import error_text
 from .failures import call_error, failed_verdict, retry_after
 from .keys import PrivateKey
 from .pool import Outcome
+from .racing import Race
 from .served import AttemptRecord, CallOptions, ServedBy
 from .signing import body_hash, sign_hash
 from .streams import OpenStream
+from .verdicts import Health
 from .wire import Wait, WireFailure, WireRequest
 
 if TYPE_CHECKING:
@@ -111,6 +113,12 @@ class Attempt:
         first = seconds if self.first_token is None else self.first_token
         self.pool.settle(self.lease, Outcome(first_token=first, total=seconds))
 
+    def settle_outrun(self) -> None:
+        """A second attempt was quicker: a weak sign against this endpoint."""
+        seconds = self.seconds()
+        outcome = Outcome(Health.SHARE, "outrun", first_token=seconds, ambiguous=True)
+        self.pool.settle(self.lease, outcome)
+
     def settle_cancelled(self) -> None:
         """The caller went away."""
         self.pool.settle(self.lease, Outcome(failure="cancelled"))
@@ -151,11 +159,10 @@ class Call:
             deadline=self.started + self.limit("timeout"),
         )
 
-    def limit(self, name: str) -> float:
-        """One of the call's time-outs in seconds: its own, or the session's."""
+    def limit(self, name: str) -> Any:
+        """One of the call's times in seconds: its own, or the session's."""
         own = getattr(self.options, name)
-        value: float = getattr(self.context.limits, name) if own is None else own
-        return value
+        return getattr(self.context.limits, name) if own is None else own
 
     # Flows.
 
@@ -176,21 +183,75 @@ class Call:
                     continue
                 if step is None:
                     raise call_error(self)
-                wait = Wait(0.0, self.context.connect_timeout, self.context.pool.clock)
-                attempt = Attempt(step, self.context.pool, wait)
-                try:
-                    return (yield from once(attempt))
-                except WireFailure as failure:
-                    yield from self._failed(attempt, failure)
-                finally:
-                    if self.is_abandoned(attempt):
-                        attempt.settle_cancelled()
+                attempt = self._attempt(step)
+                hedge_after = self.limit("hedge_after")
+                if hedge_after is None:
+                    result = yield from self._guarded(once, attempt)
+                else:
+                    result = yield from self._hedged(once, attempt, hedge_after)
+                if result is not None:
+                    return result
         finally:
             self.plan.abandon()
 
-    def is_abandoned(self, attempt: Attempt) -> bool:
-        """Whether an attempt was left without an outcome: neither failed, served nor streaming."""
-        return not attempt.lease.settled and not attempt.lease.handed_on
+    def _attempt(self, lease: Lease) -> Attempt:
+        pool = self.context.pool
+        return Attempt(lease, pool, Wait(0.0, self.context.connect_timeout, pool.clock))
+
+    def _guarded(self, once: Callable[[Attempt], Flow[T]], attempt: Attempt) -> Flow[T | None]:
+        """One attempt; None when it failed, and then its failure has been dealt with."""
+        try:
+            return (yield from once(attempt))
+        except WireFailure as failure:
+            if attempt.wait.called_off:
+                if attempt.exchange is not None:
+                    yield Close(attempt.exchange)
+            else:
+                yield from self._failed(attempt, failure)
+            return None
+        finally:
+            if not attempt.lease.settled and not attempt.lease.handed_on:
+                self._let_go(attempt)
+
+    def _hedged(
+        self, once: Callable[[Attempt], Flow[T]], attempt: Attempt, after: float
+    ) -> Flow[T | None]:
+        """An attempt, and a second one beside it when it has no content after a while."""
+        attempts = [attempt]
+        attempt.wait.racing = True
+
+        def second() -> Flow[T | None] | None:
+            lease = self.plan.hedge(attempt.lease)
+            if lease is None:
+                return None
+            other = self._attempt(lease)
+            other.wait.racing = True
+            attempts.append(other)
+            return self._guarded(once, other)
+
+        def lose(lane: int) -> None:
+            attempts[lane].wait.called_off = True
+
+        contest = Race(self._guarded(once, attempt), after, second, lose, _dispose)
+        result: T | None = yield contest
+        return result
+
+    def _let_go(self, attempt: Attempt) -> None:
+        """Settle an attempt without an outcome: outrun by another, or the caller went away."""
+        if attempt.wait.called_off:
+            self.records.insert(0, self._record(attempt, "outrun"))
+            attempt.settle_outrun()
+        else:
+            attempt.settle_cancelled()
+
+    def _record(
+        self, attempt: Attempt, outcome: str, status: int | None = None, text: str = ""
+    ) -> AttemptRecord:
+        endpoint = attempt.endpoint
+        return AttemptRecord(
+            endpoint.base_url, endpoint.kind, endpoint.address, outcome, status, text or None,
+            attempt.seconds(),
+        )  # fmt: skip
 
     def _complete_once(self, attempt: Attempt) -> Flow[Completion]:
         stream = self._streams_inside()
@@ -309,10 +370,7 @@ class Call:
         if failure.kind == "timeout":
             failure.kind = "idle_timeout" if attempt.first_token else "first_token_timeout"
         verdict = failed_verdict(endpoint.kind, failure)
-        record = AttemptRecord(
-            endpoint.base_url, endpoint.kind, endpoint.address, failure.kind, failure.status,
-            failure.text or None, attempt.seconds(),
-        )  # fmt: skip
+        record = self._record(attempt, failure.kind, failure.status, failure.text)
         self.records.append(record)
         self.last = failure if failure.status is not None or self.last is None else self.last
         self._variations += endpoint.kind == "gateway"
@@ -346,13 +404,7 @@ class Call:
 
     def note_served(self, attempt: Attempt) -> None:
         """Record the attempt that serves the call."""
-        endpoint = attempt.endpoint
-        self.records.append(
-            AttemptRecord(
-                endpoint.base_url, endpoint.kind, endpoint.address, "served",
-                seconds=attempt.seconds(),
-            )
-        )  # fmt: skip
+        self.records.append(self._record(attempt, "served"))
         self.context.budget.deposit()
 
     def served_by(self, attempt: Attempt) -> ServedBy:
@@ -380,3 +432,8 @@ def _encode(payload: dict[str, Any]) -> bytes:
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only escapes can carry
         return json.dumps(payload, separators=(",", ":")).encode()
+
+
+def _dispose(result: Completion | OpenStream) -> Flow[None]:
+    if isinstance(result, OpenStream):
+        yield from result.close()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .http_stack import httpcore
+from .racing import Race, race
 from .url_policy import is_forbidden_ip
 from .wire import Wait, WireFailure, WireRequest
 
@@ -28,6 +29,7 @@ KEEP_FOR = 30.0
 DRAIN_FOR = 0.25
 _MOST = 100_000
 _URLS = 4096
+_SLICE = 0.1
 
 # What httpcore raises -> kind of failure, and whether the endpoint may have acted.
 _KINDS: tuple[tuple[type[Exception], str, bool], ...] = (
@@ -131,9 +133,17 @@ class _Stream(httpcore.NetworkStream):
         self.get_extra_info = inner.get_extra_info  # type: ignore[method-assign]
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        if isinstance(timeout, Wait):
-            timeout = timeout.remaining()
-        return self._inner.read(max_bytes, timeout)
+        if not isinstance(timeout, Wait):
+            return self._inner.read(max_bytes, timeout)
+        if not timeout.racing:
+            return self._inner.read(max_bytes, timeout.remaining())
+        while True:  # a blocked read cannot be interrupted, so it looks up now and then
+            left = timeout.remaining()
+            try:
+                return self._inner.read(max_bytes, min(left, _SLICE))
+            except httpcore.ReadTimeout:
+                if timeout.called_off or left <= _SLICE:
+                    raise
 
     def start_tls(
         self,
@@ -223,6 +233,10 @@ class SyncConnections:
             if waiter.woken:
                 return
         event.wait(seconds)
+
+    def race(self, contest: Race) -> Any:
+        """Run two attempts beside each other."""
+        return race(contest, self)
 
     def compute(self, function: Callable[[], Any]) -> Any:
         """Call *function*."""

@@ -12,6 +12,7 @@ from yarl import URL
 
 from .connections import DRAIN_FOR, FORBIDDEN, KEEP_FOR
 from .connections_async import park, ready_context
+from .racing import Race, arace
 from .url_policy import is_forbidden_ip
 from .wire import WireFailure
 
@@ -143,6 +144,10 @@ class AiohttpConnections:
     async def park(self, waiter: Waiter | None, seconds: float) -> None:
         """Wait until *waiter* is woken, or for *seconds*."""
         await park(waiter, seconds)
+
+    async def race(self, contest: Race) -> Any:
+        """Run two attempts beside each other."""
+        return await arace(contest, self)
 
     async def compute(self, function: Callable[[], Any]) -> Any:
         """Call *function* in a thread."""

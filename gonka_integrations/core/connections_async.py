@@ -21,6 +21,7 @@ from .connections import (
     origin_of,
 )
 from .http_stack import httpcore
+from .racing import Race, arace
 from .wire import Wait
 
 if TYPE_CHECKING:
@@ -150,6 +151,10 @@ class AsyncConnections:
     async def park(self, waiter: Waiter | None, seconds: float) -> None:
         """Wait until *waiter* is woken, or for *seconds*."""
         await park(waiter, seconds)
+
+    async def race(self, contest: Race) -> Any:
+        """Run two attempts beside each other."""
+        return await arace(contest, self)
 
     async def compute(self, function: Callable[[], Any]) -> Any:
         """Call *function* in a thread."""

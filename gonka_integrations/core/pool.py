@@ -435,6 +435,8 @@ class EndpointPool:
                 stats.total.add(outcome.total)
             return False
         stats.count_failure(outcome.failure)
+        if outcome.first_token is not None:  # it had none for that long
+            state.observe(outcome.first_token)
         stats.ambiguous += outcome.ambiguous
         if outcome.health is Health.MODEL:
             state.lacks[model] = now + _LACKS_MODEL_FOR

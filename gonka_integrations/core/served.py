@@ -40,7 +40,7 @@ class AttemptRecord:
         endpoint: Its base URL.
         kind: "participant", "gateway" or "provider".
         address: Transfer address of a participant.
-        outcome: "served", or the kind of failure.
+        outcome: "served", "outrun" by a second attempt beside it, or the kind of failure.
         status: HTTP status, when there was one.
         error: What it said, or what went wrong.
         seconds: From sending to the outcome.
@@ -100,7 +100,7 @@ class ServedBy:
     @property
     def failovers(self) -> int:
         """Requests that failed before the one that served."""
-        return sum(record.outcome != "served" for record in self.attempts)
+        return sum(record.outcome not in ("served", "outrun") for record in self.attempts)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values, without what is None."""

@@ -22,9 +22,11 @@ class Wait:
     Attributes:
         until: Moment at which waiting ends, by that clock.
         connect: Seconds a connection may take to be made.
+        racing: Whether the reader must look up now and then, since it may be called off.
+        called_off: Whether nobody waits any more.
     """
 
-    __slots__ = ("clock", "connect", "until")
+    __slots__ = ("called_off", "clock", "connect", "racing", "until")
 
     def __init__(
         self, until: float, connect: float, clock: Callable[[], float] = time.monotonic
@@ -32,6 +34,7 @@ class Wait:
         self.clock = clock
         self.until = until
         self.connect = connect
+        self.racing = self.called_off = False
 
     def remaining(self) -> float:
         """Seconds left; a thousandth at least, since 0 would mean not to wait at all."""
@@ -114,6 +117,9 @@ class Connections(Protocol):
 
     def park(self, waiter: Any, seconds: float) -> Any:
         """Wait until *waiter* (a `pool.Waiter` or None) is woken, or for *seconds*."""
+
+    def race(self, contest: Any) -> Any:
+        """Run a `racing.Race`."""
 
     def compute(self, function: Callable[[], Any]) -> Any:
         """Call *function*, off the event loop if there is one."""

@@ -1,0 +1,133 @@
+"""Racing: a second attempt beside one that is slow to begin, in threads or in tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .effects import adrive, drive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .effects import Flow
+    from .wire import Connections
+
+
+@dataclass(slots=True)
+class Race:
+    """Run a flow; when it has no result after a while, run another beside it.
+
+    Flows return None when they have failed. The first other result wins, and the flow that has
+    lost is told so.
+
+    Attributes:
+        first: The flow that starts at once.
+        after: Seconds until the other starts.
+        second: Makes the other, None when there is none to be had.
+        lose: Called with 0 or 1 for the flow whose result is not wanted any more.
+        dispose: Makes the flow that lets go of a result nobody wants.
+    """
+
+    first: Flow[Any]
+    after: float
+    second: Callable[[], Flow[Any] | None]
+    lose: Callable[[int], None]
+    dispose: Callable[[Any], Flow[None]]
+
+    def perform(self, connections: Connections) -> Any:
+        """Do it, or return what to await."""
+        return connections.race(self)
+
+
+class _Threads:
+    """The threads of one race, and what came of them."""
+
+    def __init__(self, contest: Race, connections: Connections) -> None:
+        self._contest = contest
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._over = False
+        self.results: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
+
+    def start(self, lane: int, flow: Flow[Any]) -> None:
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(self._run, lane, flow), name=f"gonka-attempt-{lane}",
+            daemon=True,
+        ).start()  # fmt: skip
+
+    def _run(self, lane: int, flow: Flow[Any]) -> None:
+        result, error = None, None
+        try:
+            result = drive(flow, self._connections)
+        except BaseException as raised:  # noqa: BLE001 - raised again in the caller's thread
+            error = raised
+        with self._lock:
+            late = self._over
+            if not late and (result is not None or error is not None):
+                self._over = True
+        if not late:
+            self.results.put((lane, result, error))
+        elif result is not None:
+            drive(self._contest.dispose(result), self._connections)
+
+
+def race(contest: Race, connections: Connections) -> Any:
+    """Run *contest* in threads; returns the winner's result, None when all have failed."""
+    threads = _Threads(contest, connections)
+    threads.start(0, contest.first)
+    running = {0}
+    try:
+        outcome = threads.results.get(timeout=contest.after)
+    except queue.Empty:
+        second = contest.second()
+        if second is not None:
+            running.add(1)
+            threads.start(1, second)
+        outcome = threads.results.get()
+    while True:
+        lane, result, error = outcome
+        running.discard(lane)
+        if result is not None or error is not None or not running:
+            for other in running:
+                contest.lose(other)
+            if error is not None:
+                raise error
+            return result
+        outcome = threads.results.get()
+
+
+async def arace(contest: Race, connections: Connections) -> Any:
+    """Run *contest* in tasks; returns the winner's result, None when all have failed."""
+    tasks = [asyncio.ensure_future(adrive(contest.first, connections))]
+    winner: asyncio.Future[Any] | None = None
+    try:
+        running, _ = set(tasks), await asyncio.wait(tasks, timeout=contest.after)
+        second = None if tasks[0].done() else contest.second()
+        if second is not None:
+            tasks.append(asyncio.ensure_future(adrive(second, connections)))
+            running.add(tasks[1])
+        while running and winner is None:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            winner = next((task for task in done if task.result() is not None), None)
+        return None if winner is None else winner.result()
+    finally:
+        for lane, task in enumerate(tasks):
+            if task is not winner:
+                await _let_go(contest, lane, task, connections)
+
+
+async def _let_go(
+    contest: Race, lane: int, task: asyncio.Future[Any], connections: Connections
+) -> None:
+    if not task.done():
+        contest.lose(lane)
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled() and task.exception() is None and task.result() is not None:
+        await adrive(contest.dispose(task.result()), connections)
