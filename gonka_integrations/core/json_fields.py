@@ -61,6 +61,10 @@ class Fields:
         """Whether the field is there and not null."""
         return self._values.get(name) is not None
 
+    def anything(self, name: str) -> Any:
+        """Whatever is there."""
+        return self._values.get(name)
+
     def integer(self, name: str, default: int = 0) -> int:
         """An integer."""
         value = self._values.get(name)
