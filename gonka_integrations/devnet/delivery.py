@@ -151,7 +151,7 @@ async def _deliver_stream(
     content = 0
     async for chunk in each_chunk(answer.chunks):
         said = has_content(chunk)
-        if fault is not None and content >= allowed and (said or is_ending(chunk)):
+        if fault is not None and (is_ending(chunk) or (said and content >= allowed)):
             await _strike(exchange, fault, manner)
             return
         await exchange.write(b"data: " + dump(chunk) + manner.separator)

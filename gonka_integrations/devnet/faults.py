@@ -125,7 +125,10 @@ class FaultSwitch:
         rule = self.rule
         if rule is None:
             return None
-        fault = rule(request) if not isinstance(rule, Fault) else rule
+        if isinstance(rule, Fault):
+            # `refuse` strikes connections, not the requests on those that are open.
+            return rule if rule.kind != "refuse" and self._strikes(rule) else None
+        fault = rule(request)
         return fault if fault is not None and self._strikes(fault) else None
 
     def resets_connection(self) -> bool:

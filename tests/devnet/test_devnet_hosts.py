@@ -8,7 +8,18 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from devnet_wire import ORDER, ask, body_of, chat, digest_of, events, raw_signature, signed, text_of
+from devnet_wire import (
+    ORDER,
+    ask,
+    body_of,
+    chat,
+    digest_of,
+    events,
+    new_client,
+    raw_signature,
+    signed,
+    text_of,
+)
 
 from gonka_integrations.devnet import Devnet
 
@@ -21,7 +32,7 @@ def net() -> Iterator[Devnet]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=5) as client:
+    with new_client() as client:
         yield client
 
 
