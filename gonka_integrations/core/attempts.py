@@ -13,13 +13,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .pool import Outcome, Want
+from .leases import Outcome, Want
 from .verdicts import Action, Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .pool import EndpointPool, EndpointState, Lease, Waiter
+    from .leases import EndpointState, Lease, Waiter
+    from .pool import EndpointPool
     from .verdicts import Verdict
 
 

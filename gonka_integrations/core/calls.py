@@ -2,72 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._version import __version__
+from .attempt import Attempt
 from .attempts import AttemptPlan, Pause
 from .block_time import learn_block_time
 from .chunks import ChunkReader, read_completion
-from .dialect import adapt, injected_by
-from .effects import Close, Compute, Finish, Open, Park, Read
-from .endpoints import Signed
-from .error_bodies import error_text
-from .failures import call_error, failed_verdict, retry_after
-from .keys import PrivateKey
-from .pool import Outcome
+from .dialect import injected_by
+from .effects import Close, Finish, Open, Park, Read
+from .failures import call_error, failed_verdict, retry_after, status_failure
+from .leases import Outcome
 from .racing import Race
+from .requests import RequestBuilder
 from .served import AttemptRecord, CallOptions, ServedBy
-from .signing import body_hash, sign_hash
 from .streams import OpenStream
-from .verdicts import Health
-from .wire import Wait, WireFailure, WireRequest
+from .wire import Wait, WireFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .attempts import RetryBudget, RetryPolicy
+    from .context import CallContext
     from .effects import Flow
-    from .endpoints import Endpoint
-    from .pool import EndpointPool, Lease
-    from .signing import TimestampSource
+    from .leases import Lease
     from .wire import Exchange
 
 T = TypeVar("T")
 _logger = logging.getLogger("gonka_integrations.calls")
 _LARGEST = 64 * 1024 * 1024
 _OK = range(200, 300)
-
-
-@dataclass(slots=True)
-class CallContext:
-    """What the calls of a session share.
-
-    Attributes:
-        pool: The endpoints.
-        budget: What retries are paid from.
-        policy: How often and how long a call is tried.
-        timestamps: Where the times in signatures come from.
-        limits: The session's time-outs; each is set.
-        connect_timeout: Seconds a connection may take.
-        stream_internally: Whether plain calls are read as streams.
-        epoch: The epoch that is in force now.
-        on_failover: Called with each failed attempt that is followed by another.
-        on_trouble: Called when the participant list may be stale.
-    """
-
-    pool: EndpointPool
-    budget: RetryBudget
-    policy: RetryPolicy
-    timestamps: TimestampSource
-    limits: CallOptions
-    connect_timeout: float = 5.0
-    stream_internally: bool = True
-    epoch: Callable[[], int | None] = lambda: None
-    on_failover: Callable[[AttemptRecord], None] = lambda _record: None
-    on_trouble: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -84,47 +48,6 @@ class Completion:
 
 
 @dataclass(slots=True, eq=False)
-class Attempt:
-    """One request to one endpoint; its lease is settled exactly once."""
-
-    lease: Lease
-    pool: EndpointPool
-    wait: Wait
-    exchange: Exchange | None = None
-    reader: ChunkReader | None = None
-    first_token: float | None = None
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where the request goes."""
-        return self.lease.endpoint
-
-    def seconds(self) -> float:
-        """How long it has been under way."""
-        return self.pool.clock() - self.lease.started
-
-    def content(self) -> None:
-        """The first content is here."""
-        self.first_token = self.seconds()
-
-    def settle_served(self) -> None:
-        """It answered."""
-        seconds = self.seconds()
-        first = seconds if self.first_token is None else self.first_token
-        self.pool.settle(self.lease, Outcome(first_token=first, total=seconds))
-
-    def settle_outrun(self) -> None:
-        """A second attempt was quicker: a weak sign against this endpoint."""
-        seconds = self.seconds()
-        outcome = Outcome(Health.SHARE, "outrun", first_token=seconds, ambiguous=True)
-        self.pool.settle(self.lease, outcome)
-
-    def settle_cancelled(self) -> None:
-        """The caller went away."""
-        self.pool.settle(self.lease, Outcome(failure="cancelled"))
-
-
-@dataclass(slots=True, eq=False)
 class Call:
     """One call: its payload, its plan, and what has been tried.
 
@@ -137,13 +60,11 @@ class Call:
     context: CallContext
     payload: Mapping[str, Any]
     options: CallOptions = field(default_factory=CallOptions)
-    path: str = "/chat/completions"
     records: list[AttemptRecord] = field(default_factory=list, init=False)
     started: float = field(init=False)
     plan: AttemptPlan = field(init=False)
     last: WireFailure | None = field(default=None, init=False)
-    _bodies: dict[tuple[Any, ...], tuple[bytes, str]] = field(default_factory=dict, init=False)
-    _variations: int = field(default=0, init=False)
+    requests: RequestBuilder = field(init=False)
 
     def __post_init__(self) -> None:
         pool = self.context.pool
@@ -151,11 +72,14 @@ class Call:
         policy = self.context.policy
         if self.options.max_retries is not None:
             policy = policy.with_retries(self.options.max_retries)
+        self.requests = RequestBuilder(
+            self.payload, self.context.timestamps, self.options.extra_headers
+        )
         self.plan = AttemptPlan(
             pool,
             budget=self.context.budget,
             policy=policy,
-            model=str(self.payload.get("model") or ""),
+            model=self.requests.model,
             deadline=self.started + self.limit("timeout"),
         )
 
@@ -239,19 +163,10 @@ class Call:
     def _let_go(self, attempt: Attempt) -> None:
         """Settle an attempt without an outcome: outrun by another, or the caller went away."""
         if attempt.wait.called_off:
-            self.records.insert(0, self._record(attempt, "outrun"))
+            self.records.insert(0, attempt.record("outrun"))
             attempt.settle_outrun()
         else:
             attempt.settle_cancelled()
-
-    def _record(
-        self, attempt: Attempt, outcome: str, status: int | None = None, text: str = ""
-    ) -> AttemptRecord:
-        endpoint = attempt.endpoint
-        return AttemptRecord(
-            endpoint.base_url, endpoint.kind, endpoint.address, outcome, status, text or None,
-            attempt.seconds(),
-        )  # fmt: skip
 
     def _complete_once(self, attempt: Attempt) -> Flow[Completion]:
         stream = self._streams_inside()
@@ -262,7 +177,7 @@ class Call:
             yield from self._read_to_end(attempt, exchange, attempt.reader)
             data = attempt.reader.completion()
         else:
-            data = read_completion((yield from self._read_body(exchange, attempt.wait)), strip)
+            data = read_completion((yield from self.read_body(exchange, attempt.wait)), strip)
         self.note_served(attempt)
         attempt.settle_served()
         yield Finish(exchange)
@@ -301,60 +216,17 @@ class Call:
     # Steps of an attempt.
 
     def _send(self, attempt: Attempt, *, stream: bool) -> Flow[Exchange]:
-        endpoint = attempt.endpoint
-        body, digest = self._body(endpoint, stream=stream)
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Accept", "text/event-stream" if stream else "application/json"),
-            ("User-Agent", f"gonka-integrations/{__version__}"),
-        ]
-        headers += yield from self._authorize(endpoint, digest)
+        request = yield from self.requests.chat(attempt.endpoint, attempt.wait, stream=stream)
         attempt.wait.until = self.plan.first_token_limit(self.limit("first_token_timeout"))
-        url = endpoint.base_url + self.path
-        exchange: Exchange = yield Open(
-            WireRequest("POST", url, headers, body, attempt.wait, endpoint.trusted)
-        )
+        exchange: Exchange = yield Open(request)
         attempt.exchange = exchange
         if exchange.status not in _OK:
-            body = yield from self._read_body(exchange, attempt.wait)
-            raise WireFailure(
-                "status", error_text(body), status=exchange.status, headers=exchange.headers,
-                body=body, ambiguous=False,
-            )  # fmt: skip
+            body = yield from self.read_body(exchange, attempt.wait)
+            raise status_failure(exchange, body)
         return exchange
 
-    def _body(self, endpoint: Endpoint, *, stream: bool) -> tuple[bytes, str]:
-        variation = f"retry-{id(self) & 0xFFFFFF:x}{self._variations:x}" if self._variations else ""
-        key = (endpoint.kind, endpoint.wire_model(self.plan.want.model), stream, variation)
-        found = self._bodies.get(key)
-        if found is None:
-            payload = adapt(self.payload, endpoint, stream=stream, variation=variation)
-            body = _encode(payload)
-            digest = body_hash(body) if endpoint.kind == "participant" else ""
-            found = self._bodies[key] = (body, digest)
-        return found
-
-    def _authorize(self, endpoint: Endpoint, digest: str) -> Flow[list[tuple[str, str]]]:
-        credentials = endpoint.credentials
-        if not isinstance(credentials, Signed):
-            extra = list((self.options.extra_headers or {}).items())
-            if credentials.key is None:
-                return extra
-            return [*extra, ("Authorization", f"Bearer {credentials.key.reveal()}")]
-        address = endpoint.address or ""
-        moment = self.context.timestamps.next_ns(address)
-        signer = credentials.signer
-        if isinstance(signer, PrivateKey):
-            signature = sign_hash(signer, digest, moment, address)
-        else:  # a device or a service may take its time
-            signature = yield Compute(lambda: sign_hash(signer, digest, moment, address))
-        return [
-            ("Authorization", signature),
-            ("X-Requester-Address", credentials.requester),
-            ("X-Timestamp", str(moment)),
-        ]
-
-    def _read_body(self, exchange: Exchange, wait: Wait) -> Flow[bytes]:
+    def read_body(self, exchange: Exchange, wait: Wait) -> Flow[bytes]:
+        """A whole body, within bounds of time and size."""
         parts: list[bytes] = []
         size = 0
         while data := (yield Read(exchange)):
@@ -370,10 +242,11 @@ class Call:
         if failure.kind == "timeout":
             failure.kind = "idle_timeout" if attempt.first_token else "first_token_timeout"
         verdict = failed_verdict(endpoint.kind, failure)
-        record = self._record(attempt, failure.kind, failure.status, failure.text)
+        record = attempt.record(failure.kind, failure.status, failure.text)
         self.records.append(record)
         self.last = failure if failure.status is not None or self.last is None else self.last
-        self._variations += endpoint.kind == "gateway"
+        if endpoint.kind == "gateway":
+            self.requests.vary()
         context.pool.settle(
             attempt.lease,
             Outcome(
@@ -404,7 +277,7 @@ class Call:
 
     def note_served(self, attempt: Attempt) -> None:
         """Record the attempt that serves the call."""
-        self.records.append(self._record(attempt, "served"))
+        self.records.append(attempt.record("served"))
         self.context.budget.deposit()
 
     def served_by(self, attempt: Attempt) -> ServedBy:
@@ -425,13 +298,6 @@ class Call:
 
 
 _TAIL = 2.0
-
-
-def _encode(payload: dict[str, Any]) -> bytes:
-    try:
-        return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only escapes can carry
-        return json.dumps(payload, separators=(",", ":")).encode()
 
 
 def _dispose(result: Completion | OpenStream) -> Flow[None]:

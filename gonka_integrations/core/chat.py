@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .calls import Call, CallContext, Completion
+from .calls import Call, Completion
 from .effects import adrive, drive
 from .served import AttemptRecord, CallOptions, ServedBy
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from .context import CallContext
     from .network import Network
     from .streams import OpenStream
 

@@ -22,7 +22,7 @@ from .wire import Wait, WireFailure, WireRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .pool import Waiter
+    from .leases import Waiter
 
 KEEP_IDLE = 8
 KEEP_FOR = 30.0

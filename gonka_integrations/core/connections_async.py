@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable
 
-    from .pool import Waiter
+    from .leases import Waiter
     from .wire import WireRequest
 
 _MOST = 100_000

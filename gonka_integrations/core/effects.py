@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .pool import Waiter
+    from .leases import Waiter
     from .wire import Connections, Exchange, WireRequest
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .attempts import RetryBudget, RetryPolicy
-from .calls import CallContext
+from .context import CallContext
 from .network import Network
 from .pool import EndpointPool
 from .served import AttemptRecord, CallOptions

@@ -6,17 +6,18 @@ import email.utils
 import time
 from typing import TYPE_CHECKING, Any
 
-from .error_bodies import parse_body
-from .served import AttemptRecord
+from .error_bodies import error_text, parse_body
 from .verdicts import judge_failure, judge_status
+from .wire import WireFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .calls import Attempt, Call
+    from .attempt import Attempt
+    from .calls import Call
     from .endpoints import EndpointKind
     from .verdicts import Verdict
-    from .wire import WireFailure
+    from .wire import Exchange
 
 _ERRORS = range(400, 600)
 
@@ -37,6 +38,18 @@ def _status_inside(body: bytes) -> int | None:
     if isinstance(code, str) and code.isdigit():
         code = int(code)
     return code if isinstance(code, int) and code in _ERRORS else None
+
+
+def status_failure(exchange: Exchange, body: bytes) -> WireFailure:
+    """The failure that an answer other than 2xx is."""
+    return WireFailure(
+        "status",
+        error_text(body),
+        status=exchange.status,
+        headers=exchange.headers,
+        body=body,
+        ambiguous=False,
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -88,10 +101,7 @@ def interrupted(call: Call, attempt: Attempt, failure: WireFailure) -> Exception
     from . import call_errors as errors  # noqa: PLC0415 - importing openai costs half a second
 
     endpoint = attempt.endpoint
-    call.records[-1] = AttemptRecord(
-        endpoint.base_url, endpoint.kind, endpoint.address, failure.kind, failure.status,
-        failure.text or None, attempt.seconds(),
-    )  # fmt: skip
+    call.records[-1] = attempt.record(failure.kind, failure.status, failure.text)
     assembler = attempt.reader.assembler if attempt.reader else None
     partial: dict[str, Any] = assembler.message() if assembler else {}
     size = len(partial.get("content") or "")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .._version import __version__
 from .calls import Call
 from .effects import Finish, Open
-from .error_bodies import error_text
-from .signing import body_hash
-from .wire import WireFailure, WireRequest
+from .failures import status_failure
 
 if TYPE_CHECKING:
-    from .calls import Attempt
+    from .attempt import Attempt
     from .effects import Flow
     from .served import ServedBy
     from .wire import Exchange
@@ -48,6 +44,7 @@ class Forward(Call):
     """
 
     method: str = field(default="GET", kw_only=True)
+    path: str = field(default="", kw_only=True)
     body: bytes = field(default=b"", kw_only=True)
 
     def answer(self) -> Flow[Answer]:
@@ -55,33 +52,16 @@ class Forward(Call):
         return self._run(self._forward_once)
 
     def _forward_once(self, attempt: Attempt) -> Flow[Answer]:
-        endpoint = attempt.endpoint
-        model = self.plan.want.model
-        body = self.body
-        if model and endpoint.wire_model(model) != model:
-            body = json.dumps({**self.payload, "model": endpoint.wire_model(model)}).encode()
-        headers = [
-            ("Accept", "application/json"),
-            ("User-Agent", f"gonka-integrations/{__version__}"),
-        ]
-        if self.method != "GET":
-            headers.append(("Content-Type", "application/json"))
-        if self.method != "GET" or endpoint.kind != "participant":
-            headers += yield from self._authorize(endpoint, body_hash(body))
+        self.requests.path = self.path
+        request = yield from self.requests.other(
+            attempt.endpoint, attempt.wait, self.method, self.body
+        )
         attempt.wait.until = self.plan.first_token_limit(self.limit("first_token_timeout"))
-        exchange: Exchange = yield Open(
-            WireRequest(
-                self.method, endpoint.base_url + self.path, headers, body, attempt.wait,
-                endpoint.trusted,
-            )
-        )  # fmt: skip
+        exchange: Exchange = yield Open(request)
         attempt.exchange = exchange
-        answer = yield from self._read_body(exchange, attempt.wait)
+        answer = yield from self.read_body(exchange, attempt.wait)
         if exchange.status not in _OK:
-            raise WireFailure(
-                "status", error_text(answer), status=exchange.status, headers=exchange.headers,
-                body=answer, ambiguous=False,
-            )  # fmt: skip
+            raise status_failure(exchange, answer)
         self.note_served(attempt)
         attempt.settle_served()
         yield Finish(exchange)

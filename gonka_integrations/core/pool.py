@@ -11,12 +11,11 @@ import random
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .health import EndpointHealth, HealthPolicy
+from .leases import EndpointState, Lease, Outcome, Outlook, Waiter, Want
 from .selection import WeightedTable
-from .stats import ModelStats
 from .verdicts import Health
 
 if TYPE_CHECKING:
@@ -24,132 +23,11 @@ if TYPE_CHECKING:
 
     from .endpoints import Endpoint
 
+__all__ = ["EndpointPool", "EndpointState", "Lease", "Outcome", "Outlook", "Waiter", "Want"]
+
 _DRAWS = 16
-_UNKNOWN_COST = 1e6
 _REMEMBERED_MODELS = 256
 _LACKS_MODEL_FOR = 300.0
-
-
-class EndpointState:
-    """One endpoint with its health, load and history; lives as long as it is a member."""
-
-    __slots__ = (
-        "endpoint", "ewma", "group", "health", "in_flight", "lacks", "member", "scale", "stats",
-    )  # fmt: skip
-
-    def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
-        self.endpoint = endpoint
-        self.group = endpoint.credentials.group
-        self.health = health
-        self.in_flight = 0
-        self.ewma: float | None = None
-        self.scale = 1.0
-        self.member = True
-        self.lacks: dict[str, float] = {}
-        self.stats: dict[str, ModelStats] = {}
-
-    def cost(self) -> float:
-        """Expected delay; an endpoint never measured is free until something is pending on it."""
-        if self.ewma is None:
-            return _UNKNOWN_COST * self.in_flight
-        return self.ewma * (1.0 + self.in_flight * self.scale)
-
-    def observe(self, seconds: float) -> None:
-        """Move the average: quickly up, slowly down."""
-        if self.ewma is None:
-            self.ewma = seconds
-        else:
-            pace = 0.5 if seconds > self.ewma else 0.2
-            self.ewma += pace * (seconds - self.ewma)
-
-    def stats_for(self, model: str) -> ModelStats:
-        """Counters of this endpoint for *model*."""
-        found = self.stats.get(model)
-        if found is None:
-            found = self.stats[model] = ModelStats()
-        return found
-
-    def has_room(self) -> bool:
-        """Whether one more request may be sent: limits, and one at a time while on trial."""
-        if self.health.on_trial:
-            return self.in_flight == 0
-        limit = self.endpoint.max_concurrent
-        return limit is None or self.in_flight < limit
-
-
-@dataclass(slots=True)
-class Want:
-    """What a call is looking for.
-
-    Attributes:
-        model: Model name as the caller spells it, "" for any.
-        tried: Endpoints that failed this call and may be tried again later.
-        barred: Endpoints that are of no use to this call.
-        barred_groups: Credentials that are of no use to this call.
-    """
-
-    model: str
-    tried: set[EndpointState] = field(default_factory=set)
-    barred: set[EndpointState] = field(default_factory=set)
-    barred_groups: set[str] = field(default_factory=set)
-
-    def bars(self, state: EndpointState) -> bool:
-        """Whether *state* is out of question for good."""
-        return state in self.barred or state.group in self.barred_groups
-
-
-@dataclass(slots=True, eq=False)
-class Lease:
-    """The right to send one request to one endpoint; settled exactly once.
-
-    Attributes:
-        started: When it was given.
-        settled: Whether its outcome is known.
-        handed_on: Whether an open stream keeps it beyond the call that took it.
-    """
-
-    state: EndpointState
-    model: str
-    started: float
-    settled: bool = False
-    handed_on: bool = False
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where to send it."""
-        return self.state.endpoint
-
-
-@dataclass(slots=True, eq=False)
-class Waiter:
-    """A call that waits for an endpoint; gets its lease handed over in turn."""
-
-    want: Want
-    wake: Callable[[], None] = lambda: None
-    lease: Lease | None = None
-    woken: bool = False
-    abandoned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a leased request ended.
-
-    Attributes:
-        health: What it says of the endpoint, `Health.OK` when it answered.
-        failure: Kind of failure, "" when served, "cancelled" when the caller went away.
-        retry_after: Seconds the endpoint asked to be left alone.
-        first_token: Seconds to the first content, None when there was none.
-        total: Seconds in all.
-        ambiguous: Whether the endpoint may have done the work all the same.
-    """
-
-    health: Health = Health.OK
-    failure: str = ""
-    retry_after: float | None = None
-    first_token: float | None = None
-    total: float | None = None
-    ambiguous: bool = False
 
 
 class EndpointPool:
@@ -195,18 +73,16 @@ class EndpointPool:
         Returns:
             The endpoints that joined, and those that left.
         """
+        joined: list[Endpoint] = []
         with self._lock:
             before, self._states = self._states, {}
             for endpoint in endpoints:
                 state = before.pop(endpoint.identity, None)
                 if state is None:
-                    health = EndpointHealth(self._policy, self._rng.uniform)
-                    state = EndpointState(endpoint, health)
-                    self._states[endpoint.identity] = state
-                else:
-                    state.endpoint, state.group = endpoint, endpoint.credentials.group
-                    self._states[endpoint.identity] = state
-            joined = [s.endpoint for s in self._states.values() if not s.stats and s.ewma is None]
+                    joined.append(endpoint)
+                    state = EndpointState(endpoint, EndpointHealth(self._policy, self._rng.uniform))
+                state.endpoint, state.group = endpoint, endpoint.credentials.group
+                self._states[endpoint.identity] = state
             for state in before.values():
                 state.member = False
             self._tables = {}
@@ -358,7 +234,7 @@ class EndpointPool:
         """State of every member as plain JSON values, in order of membership."""
         with self._lock:
             now = self.clock()
-            return [_describe(state, now) for state in self._states.values()]
+            return [state.describe(now) for state in self._states.values()]
 
     def in_flight(self) -> int:
         """Requests under way on members."""
@@ -369,7 +245,7 @@ class EndpointPool:
     def _tiers(self, model: str) -> tuple[WeightedTable[EndpointState], ...]:
         found = self._tables.get(model)
         if found is None:
-            found = _build_tables(tuple(self._states.values()), model)
+            found = build_tables(tuple(self._states.values()), model)
             if len(self._tables) >= _REMEMBERED_MODELS:
                 self._tables.clear()
             self._tables[model] = found
@@ -404,7 +280,7 @@ class EndpointPool:
         if len(table) > 2:  # noqa: PLR2004 - fewer are compared whole
             for _ in range(_DRAWS):
                 state = table.draw(draw)
-                if state is not first and _usable(state, want, now):
+                if state is not first and state.usable(want, now):
                     if first is not None:
                         return state if state.cost() < first.cost() else first
                     first = state
@@ -413,7 +289,7 @@ class EndpointPool:
     def _scan(
         self, states: Sequence[EndpointState], want: Want, now: float
     ) -> EndpointState | None:
-        usable = [state for state in states if _usable(state, want, now)]
+        usable = [state for state in states if state.usable(want, now)]
         if len(usable) < 2:  # noqa: PLR2004 - nothing to compare
             return usable[0] if usable else None
         weights = [state.endpoint.weight for state in usable]
@@ -474,38 +350,10 @@ class EndpointPool:
                 self._on_drained(state.endpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a call without a lease can hope for. Times in seconds from now.
-
-    Attributes:
-        due: Until some endpoint is back in service, None when none ever will be for this call.
-        next_probe: Until a failing endpoint may be tried before its time, None when none may.
-        busy: Whether an endpoint in service is merely full.
-        warm: Whether some endpoint has served before.
-        untried: Whether an endpoint in service has not been tried by this call.
-    """
-
-    due: float | None
-    next_probe: float | None
-    busy: bool
-    warm: bool
-    untried: bool
-
-
-def _usable(state: EndpointState, want: Want, now: float) -> bool:
-    return (
-        state.health.out_until <= now
-        and state not in want.tried
-        and state.has_room()
-        and not ((want.barred or want.barred_groups) and want.bars(state))
-        and (not state.lacks or state.lacks.get(want.model, 0.0) <= now)
-    )
-
-
-def _build_tables(
+def build_tables(
     states: Sequence[EndpointState], model: str
 ) -> tuple[WeightedTable[EndpointState], ...]:
+    """Tables of the states that may serve *model*, one for each tier, lowest first."""
     tiers: dict[int, list[EndpointState]] = {}
     for state in states:
         if state.endpoint.serves(model):
@@ -518,24 +366,6 @@ def _build_tables(
             state.scale = mean / state.endpoint.weight
         tables.append(WeightedTable(members, weights))
     return tuple(tables)
-
-
-def _describe(state: EndpointState, now: float) -> dict[str, Any]:
-    health = state.health
-    return {
-        "endpoint": state.endpoint.base_url,
-        "kind": state.endpoint.kind,
-        "address": state.endpoint.address,
-        "tier": state.endpoint.tier,
-        "weight": state.endpoint.weight,
-        "in_flight": state.in_flight,
-        "latency_seconds": state.ewma,
-        "out_for_seconds": max(0.0, health.out_until - now) if health.out_until else 0.0,
-        "out_because": health.reason.lower() if health.is_out(now) else "",
-        "on_trial": health.on_trial,
-        "gone": health.gone,
-        "models": {model: stats.snapshot() for model, stats in state.stats.items()},
-    }
 
 
 def _wake(waiters: Iterable[Waiter]) -> None:

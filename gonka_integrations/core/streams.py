@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .effects import Close, Finish, Read
 from .failures import interrupted
-from .pool import Outcome
+from .leases import Outcome
 from .verdicts import judge_failure
 from .wire import WireFailure
 
 if TYPE_CHECKING:
-    from .calls import Attempt, Call
+    from .attempt import Attempt
+    from .calls import Call
     from .chunks import ChunkReader
     from .effects import Flow
     from .served import ServedBy

@@ -1,0 +1,186 @@
+"""What an endpoint pool deals in: states, wants, leases, waiters, outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .stats import ModelStats
+from .verdicts import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .endpoints import Endpoint
+    from .health import EndpointHealth
+
+_UNKNOWN_COST = 1e6
+
+
+class EndpointState:
+    """One endpoint with its health, load and history; lives as long as it is a member."""
+
+    __slots__ = (
+        "endpoint", "ewma", "group", "health", "in_flight", "lacks", "member", "scale", "stats",
+    )  # fmt: skip
+
+    def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
+        self.endpoint = endpoint
+        self.group = endpoint.credentials.group
+        self.health = health
+        self.in_flight = 0
+        self.ewma: float | None = None
+        self.scale = 1.0
+        self.member = True
+        self.lacks: dict[str, float] = {}
+        self.stats: dict[str, ModelStats] = {}
+
+    def cost(self) -> float:
+        """Expected delay; an endpoint never measured is free until something is pending on it."""
+        if self.ewma is None:
+            return _UNKNOWN_COST * self.in_flight
+        return self.ewma * (1.0 + self.in_flight * self.scale)
+
+    def observe(self, seconds: float) -> None:
+        """Move the average: quickly up, slowly down."""
+        if self.ewma is None:
+            self.ewma = seconds
+        else:
+            pace = 0.5 if seconds > self.ewma else 0.2
+            self.ewma += pace * (seconds - self.ewma)
+
+    def stats_for(self, model: str) -> ModelStats:
+        """Counters of this endpoint for *model*."""
+        found = self.stats.get(model)
+        if found is None:
+            found = self.stats[model] = ModelStats()
+        return found
+
+    def usable(self, want: Want, now: float) -> bool:
+        """Whether a call may be sent here now."""
+        return (
+            self.health.out_until <= now
+            and self not in want.tried
+            and self.has_room()
+            and not want.bars(self)
+            and (not self.lacks or self.lacks.get(want.model, 0.0) <= now)
+        )
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        health = self.health
+        return {
+            "endpoint": self.endpoint.base_url,
+            "kind": self.endpoint.kind,
+            "address": self.endpoint.address,
+            "tier": self.endpoint.tier,
+            "weight": self.endpoint.weight,
+            "in_flight": self.in_flight,
+            "latency_seconds": self.ewma,
+            "out_for_seconds": max(0.0, health.out_until - now) if health.out_until else 0.0,
+            "out_because": health.reason.lower() if health.is_out(now) else "",
+            "on_trial": health.on_trial,
+            "gone": health.gone,
+            "models": {model: stats.snapshot() for model, stats in self.stats.items()},
+        }
+
+    def has_room(self) -> bool:
+        """Whether one more request may be sent: limits, and one at a time while on trial."""
+        if self.health.on_trial:
+            return self.in_flight == 0
+        limit = self.endpoint.max_concurrent
+        return limit is None or self.in_flight < limit
+
+
+@dataclass(slots=True)
+class Want:
+    """What a call is looking for.
+
+    Attributes:
+        model: Model name as the caller spells it, "" for any.
+        tried: Endpoints that failed this call and may be tried again later.
+        barred: Endpoints that are of no use to this call.
+        barred_groups: Credentials that are of no use to this call.
+    """
+
+    model: str
+    tried: set[EndpointState] = field(default_factory=set)
+    barred: set[EndpointState] = field(default_factory=set)
+    barred_groups: set[str] = field(default_factory=set)
+
+    def bars(self, state: EndpointState) -> bool:
+        """Whether *state* is out of question for good."""
+        return state in self.barred or state.group in self.barred_groups
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """The right to send one request to one endpoint; settled exactly once.
+
+    Attributes:
+        started: When it was given.
+        settled: Whether its outcome is known.
+        handed_on: Whether an open stream keeps it beyond the call that took it.
+    """
+
+    state: EndpointState
+    model: str
+    started: float
+    settled: bool = False
+    handed_on: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to send it."""
+        return self.state.endpoint
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A call that waits for an endpoint; gets its lease handed over in turn."""
+
+    want: Want
+    wake: Callable[[], None] = lambda: None
+    lease: Lease | None = None
+    woken: bool = False
+    abandoned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a leased request ended.
+
+    Attributes:
+        health: What it says of the endpoint, `Health.OK` when it answered.
+        failure: Kind of failure, "" when served, "cancelled" when the caller went away.
+        retry_after: Seconds the endpoint asked to be left alone.
+        first_token: Seconds to the first content, None when there was none.
+        total: Seconds in all.
+        ambiguous: Whether the endpoint may have done the work all the same.
+    """
+
+    health: Health = Health.OK
+    failure: str = ""
+    retry_after: float | None = None
+    first_token: float | None = None
+    total: float | None = None
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a call without a lease can hope for. Times in seconds from now.
+
+    Attributes:
+        due: Until some endpoint is back in service, None when none ever will be for this call.
+        next_probe: Until a failing endpoint may be tried before its time, None when none may.
+        busy: Whether an endpoint in service is merely full.
+        warm: Whether some endpoint has served before.
+        untried: Whether an endpoint in service has not been tried by this call.
+    """
+
+    due: float | None
+    next_probe: float | None
+    busy: bool
+    warm: bool
+    untried: bool
