@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check_signatures", "check_signed_header", "require_ed25519"]
 
 MAX_TOTAL_POWER: Final = (1 << 63) // 8  # cometbft types.MaxTotalVotingPower
+_ZERO_TIMES: Final = (Timestamp(), Timestamp(0))  # of Go and of protobuf
 _ADDRESS_SIZE: Final = 20
 _SIGNATURE_SIZE: Final = 64
 
@@ -115,7 +116,7 @@ def check_signatures(chain_id: str, commit: Commit, validators: ValidatorSet) ->
 
 def _check_shape(signature: CommitSig, validator: Validator, where: str) -> None:
     if signature.flag == FLAG_ABSENT:
-        if signature != CommitSig(FLAG_ABSENT, b"", Timestamp(), b""):
+        if signature.address or signature.signature or signature.timestamp not in _ZERO_TIMES:
             raise CommitError(f"{where}: is marked absent, but is not empty")
         return
     if signature.flag not in (FLAG_COMMIT, FLAG_NIL):

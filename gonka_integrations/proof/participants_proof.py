@@ -75,7 +75,10 @@ class ActiveParticipants:
             verified: Whether every check up to a trust root holds.
         """
         active: dict[str, Any] = {name: getattr(self, name) for name in _HEIGHTS.values()}
-        active["participants"] = [dict(zip(_NAMES, one, strict=True)) for one in self.participants]
+        active["participants"] = [
+            {**dict(zip(_NAMES, one, strict=True)), "models": list(one.models)}
+            for one in self.participants
+        ]
         payload = {"active_participants": active, "excluded_participants": excluded}
         decoded = decode_participants(payload, source_url=source_url)
         return dataclasses.replace(decoded, verified=verified)

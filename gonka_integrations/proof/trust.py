@@ -108,7 +108,6 @@ def parse_trust(value: object) -> TrustRoot:
         "explorer or a node you trust) or 'agreement' (two of your sources must show the same "
         f"header), not {str(value)[:80]!r}"
     )
-    return None
 
 
 def _parse_text(text: str) -> TrustRoot:
@@ -121,7 +120,6 @@ def _parse_text(text: str) -> TrustRoot:
     if kind == "agreement" and (not rest or (rest.isascii() and rest.isdigit())):
         return Agreement(int(rest)) if rest else Agreement()
     raise _problem(f"{text[:80]!r} is neither 'checkpoint:HEIGHT:HASH' nor 'agreement[:SOURCES]'")
-    return None
 
 
 def _at_least(value: object, low: int) -> bool:
