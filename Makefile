@@ -58,7 +58,7 @@ docs: $(VENV)/.ready  ## Build the documentation strictly into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 notebooks: .venv-cookbook/.ready  ## Execute every notebook of the cookbook over the devnet
-	.venv-cookbook/bin/python tools/notebooks.py run
+	.venv-cookbook/bin/python tools/notebooks.py run --skip multiplexer-llm
 
 build: $(VENV)/.ready  ## Build sdist and wheel into dist/
 	$(BIN)/python -m build --quiet
@@ -98,7 +98,7 @@ $(VENV2)/.ready: pyproject.toml
 
 .venv-demo/.ready: pyproject.toml
 	$(environment)
-	$(@D)/bin/python $(PIP) -e ".[langchain,llama-index,fast,devnet]" --group demo
+	$(@D)/bin/python $(PIP) -e ".[langchain,llama-index,fast,real-model]" --group demo
 	touch $@
 
 .venv-cookbook/.ready: pyproject.toml
