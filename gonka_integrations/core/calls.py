@@ -155,6 +155,7 @@ class Call:
 
         def lose(lane: int) -> None:
             attempts[lane].wait.called_off = True
+            self.records.insert(0, attempts[lane].record("outrun"))
 
         contest = Race(self._guarded(once, attempt), after, second, lose, _dispose)
         result: T | None = yield contest
@@ -163,7 +164,6 @@ class Call:
     def _let_go(self, attempt: Attempt) -> None:
         """Settle an attempt without an outcome: outrun by another, or the caller went away."""
         if attempt.wait.called_off:
-            self.records.insert(0, attempt.record("outrun"))
             attempt.settle_outrun()
         else:
             attempt.settle_cancelled()

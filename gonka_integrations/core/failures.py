@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .wire import Exchange
 
 _ERRORS = range(400, 600)
+_GONE = 410
 
 
 def failed_verdict(kind: EndpointKind, failure: WireFailure) -> Verdict:
@@ -125,6 +126,9 @@ def _nobody(model: str, call: Call) -> Exception:
             "gonka_integrations for what was skipped and why, or add a gateway or a fallback",
             [],
         )
+    if pool.gone(model):
+        advice = judge_status("participant", _GONE, "").advice
+        return errors.status_error(_GONE, {}, b'{"error":"deprecated"}', [], advice)
     if not pool.serves(model) or pool.lacks(model):
         shown = ", ".join(served[:20]) or "none known"
         return errors.GonkaModelNotServedError(

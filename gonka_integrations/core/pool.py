@@ -112,6 +112,11 @@ class EndpointPool:
         members = [state for table in self._tiers(model) for state in table.items]
         return bool(members) and all(state.lacks.get(model, 0.0) > now for state in members)
 
+    def gone(self, model: str) -> bool:
+        """Whether every member that might serve *model* has said that it infers no more."""
+        members = [state for table in self._tiers(model) for state in table.items]
+        return bool(members) and all(state.health.gone for state in members)
+
     # Leases.
 
     def acquire(self, want: Want) -> Lease | None:
