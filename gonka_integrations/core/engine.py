@@ -12,6 +12,7 @@ from .network import Network
 from .pool import EndpointPool
 from .served import AttemptRecord, CallOptions
 from .signing import TimestampSource
+from .telemetry import observer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +41,7 @@ class Engine:
     def __init__(self, config: GonkaConfig) -> None:
         self.config = config
         self.network = Network()
-        self.pool = EndpointPool(on_drained=self.network.drop)
+        self.pool = EndpointPool(on_drained=self.network.drop, observe=observer())
         self._failover_hooks: list[Callable[[AttemptRecord], None]] = []
         self.context = self._make_context()
         weakref.finalize(self, self.network.close)

@@ -40,6 +40,7 @@ class EndpointPool:
         probe_interval: Shortest time in seconds between two tries while everything is out.
         queue_limit: Calls that may wait for an endpoint at once.
         on_drained: Called with an endpoint that left the pool, once nothing is in flight on it.
+        observe: Called with each lease that is settled, and its outcome.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class EndpointPool:
         probe_interval: float = 0.1,
         queue_limit: int = 10_000,
         on_drained: Callable[[Endpoint], None] | None = None,
+        observe: Callable[[Lease, Outcome], None] | None = None,
     ) -> None:
         self.clock = clock
         self._policy = policy or HealthPolicy()
@@ -58,6 +60,7 @@ class EndpointPool:
         self._probe_interval = probe_interval
         self._queue_limit = queue_limit
         self._on_drained = on_drained
+        self._observe = observe
         self._lock = threading.Lock()
         self._states: dict[str, EndpointState] = {}
         self._tables: dict[str, tuple[WeightedTable[EndpointState], ...]] = {}
@@ -164,6 +167,8 @@ class EndpointPool:
         if drained:
             self._drained([state])
         _wake(woken)
+        if self._observe is not None:
+            self._observe(lease, outcome)
         return ejected
 
     # Waiting.
