@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .engines import EngineError
 from .exchange import Exchange, dump
 from .texts import BY_ID, HTML, JSON, PLAIN, ErrorAnswer, html_page
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .engines import Answer
     from .faults import Fault
 
+# Deltas that share a system call when nothing waits between them.
+_BURST = 8
 _DONE = b"data: [DONE]"
 _GARBAGE = b"\x8b\x1f<<< not JSON >>>\x00\xff"
 _PLAIN_TAIL = b"unexpected end of JSON input\n"
@@ -28,10 +31,12 @@ class Manner:
     Attributes:
         separator: Bytes after each event; some builds of the node send two blank lines.
         token_delay: Seconds between deltas.
+        error_events: Whether a failure in the middle is told by an event; else by bare text.
     """
 
     separator: bytes = b"\n\n"
     token_delay: float = 0.0
+    error_events: bool = False
 
 
 async def deliver_early(exchange: Exchange, fault: Fault) -> bool:
@@ -97,14 +102,16 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None, manne
     if answer.body is not None:
         await _deliver_plain(exchange, answer, fault)
     else:
-        await _deliver_stream(exchange, answer, fault, manner)
-    if exchange.record.outcome == "open" and not exchange.left:
-        exchange.record.outcome = "served"
+        try:
+            await _deliver_stream(exchange, answer, fault, manner)
+        except EngineError as error:
+            await _give_up(exchange, error, manner)
 
 
 async def _deliver_plain(exchange: Exchange, answer: Answer, fault: Fault | None) -> None:
     body = answer.body or {}
     if fault is None or fault.kind == "slow":
+        exchange.succeed()
         await exchange.answer_json(body, answer.headers)
         return
     exchange.record.outcome = f"fault:{fault.kind}"
@@ -150,6 +157,9 @@ async def _deliver_stream(
     await exchange.start_stream(answer.headers)
     content = 0
     async for chunk in each_chunk(answer.chunks):
+        if content % _BURST == 0:
+            exchange.uncork()
+            exchange.cork()
         said = has_content(chunk)
         if fault is not None and (is_ending(chunk) or (said and content >= allowed)):
             await _strike(exchange, fault, manner)
@@ -158,7 +168,20 @@ async def _deliver_stream(
         content += said
         if exchange.left or (said and pause and await exchange.leaves_within(pause)):
             return
+    exchange.succeed()
+    exchange.before_end()
     await exchange.write(_DONE + manner.separator)
+    await exchange.finish()
+
+
+async def _give_up(exchange: Exchange, error: EngineError, manner: Manner) -> None:
+    """End a stream whose engine failed in the middle, as this endpoint does."""
+    exchange.record.outcome, exchange.record.detail = "failed", error.message
+    if manner.error_events:
+        event = dump({"error": {"message": f"inference failed: {error.message}"}})
+        await exchange.write(b"data: " + event + manner.separator)
+    else:
+        await exchange.write(f"{error.message}\n".encode())
     await exchange.finish()
 
 

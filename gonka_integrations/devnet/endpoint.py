@@ -16,7 +16,7 @@ from .servers import Listener
 from .texts import TOO_LARGE, ErrorAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from starlette.types import Receive, Scope, Send
 
@@ -205,25 +205,38 @@ class ServedEndpoint:
     async def _infer(self, exchange: Exchange) -> None:
         record = exchange.record
         self._recorder.begin(record)
+        exchange.before_end = _once(lambda: self._recorder.end(record))
         try:
-            await exchange.read(self.too_large)
-            if await self._recalled(exchange):
-                return
-            fault = self._switch.draw(record)
-            if fault is not None and await deliver_early(exchange, fault):
-                if fault.kind in {"status", "html"}:
-                    self.failed(record, fault_answer(fault))
-                return
-            answer = await self.answer(record)
-            await deliver(exchange, answer, fault, self.manner)
-            if record.outcome == "served":
-                self.served(record, answer)
+            await self._respond(exchange)
         except Refusal as refusal:
             record.outcome, record.detail = "refused", str(refusal)
             await exchange.answer(refusal.answer, self.extra_headers(record))
         finally:
-            self._recorder.end(record)
+            exchange.before_end()
             _logger.info("%s: %s %s %s", self.label, record.outcome, record.status, record.detail)
+
+    async def _respond(self, exchange: Exchange) -> None:
+        record = exchange.record
+        await exchange.read(self.too_large)
+        if await self._recalled(exchange):
+            return
+        fault = self._switch.draw(record)
+        if fault is not None and fault.kind in {"status", "html"}:
+            self.failed(record, fault_answer(fault))
+        if fault is not None and await deliver_early(exchange, fault):
+            return
+        work = self.answer(record)
+        answer = await (exchange.unless_left(work) if self.net.engine.waits else work)
+        if answer is None:
+            return
+
+        def settle() -> None:
+            self._recorder.end(record)
+            if record.outcome == "served":
+                self.served(record, answer)
+
+        exchange.before_end = _once(settle)
+        await deliver(exchange, answer, fault, self.manner)
 
     async def _recalled(self, exchange: Exchange) -> bool:
         record = exchange.record
@@ -236,3 +249,14 @@ class ServedEndpoint:
         else:
             await deliver(exchange, known, None, self.manner)
         return True
+
+
+def _once(action: Callable[[], None]) -> Callable[[], None]:
+    """*action*, done at the first call only."""
+    todo = [action]
+
+    def run() -> None:
+        while todo:
+            todo.pop()()
+
+    return run

@@ -50,7 +50,16 @@ class Answer:
 
 
 class Engine(Protocol):
-    """Answers requests."""
+    """Answers requests.
+
+    Attributes:
+        waits: Whether answering takes time, so that a client may leave meanwhile.
+    """
+
+    @property
+    def waits(self) -> bool:
+        """See the class."""
+        ...
 
     async def answer(self, request: dict[str, Any], envelope: Envelope) -> Answer:
         """Answer *request*.
@@ -74,6 +83,11 @@ class ResponderEngine:
     """
 
     responder: Responder
+
+    @property
+    def waits(self) -> bool:
+        """Whether the function is a coroutine function."""
+        return inspect.iscoroutinefunction(self.responder)
 
     async def answer(self, request: dict[str, Any], envelope: Envelope) -> Answer:
         """Answer *request* with what the responder says."""

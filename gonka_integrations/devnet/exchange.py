@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .recording import RecordedRequest
-from .servers import abort
+from .servers import CorkedTransport, abort
 from .texts import JSON, ErrorAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from starlette.types import Receive, Scope, Send
+
+_T = TypeVar("_T")
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 _EVENT_STREAM = "text/event-stream"
@@ -33,12 +35,15 @@ class Exchange:
 
     Attributes:
         record: What is kept of the request.
+        before_end: Called once, before the last byte of the answer or the end of the connection:
+            what a client finds out by its answer must be true by then.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.before_end: Callable[[], None] = _nothing
         self._receive = receive
         self._send = send
-        self._transport: asyncio.Transport = scope["state"]["connection"].transport
+        self._transport: CorkedTransport = scope["state"]["connection"].transport
         self._read = False
         self.record = RecordedRequest(
             method=scope["method"],
@@ -82,14 +87,35 @@ class Exchange:
             self.record.disconnected = True
         return self.record.disconnected
 
+    def succeed(self) -> None:
+        """Note that the answer is whole, unless something was noted already."""
+        if self.record.outcome == "open":
+            self.record.outcome = "served"
+
     async def leaves_within(self, seconds: float | None) -> bool:
         """Wait; True as soon as the client leaves, False when *seconds* passed before."""
+        self.uncork()
         try:
             await asyncio.wait_for(self._disconnect(), seconds)
         except TimeoutError:
             return False
         self.record.disconnected = True
         return True
+
+    async def unless_left(self, work: Coroutine[Any, Any, _T]) -> _T | None:
+        """Result of *work*, which is cancelled when the client leaves; None then."""
+        task = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self._disconnect())
+        try:
+            await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+            leaving.cancel()
+            await asyncio.gather(task, leaving, return_exceptions=True)
+        self.record.disconnected = True
+        return None
 
     async def _disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -111,8 +137,19 @@ class Exchange:
         self, status: int, body: bytes, content_type: str, headers: Mapping[str, str]
     ) -> None:
         """Send one complete answer."""
+        self.cork()
         await self.start(status, content_type, {**headers, "Content-Length": str(len(body))})
+        self.before_end()
         await self._send({"type": "http.response.body", "body": body})
+        self.uncork()
+
+    def cork(self) -> None:
+        """Hold back what is written, until `uncork` or the loop's next turn."""
+        self._transport.cork()
+
+    def uncork(self) -> None:
+        """Send what was held back."""
+        self._transport.uncork()
 
     async def start_stream(self, headers: Mapping[str, str]) -> None:
         """Begin an event stream."""
@@ -131,15 +168,23 @@ class Exchange:
 
     async def finish(self) -> None:
         """End the body as HTTP wants it."""
+        self.before_end()
         await self._send({"type": "http.response.body", "body": b""})
+        self.uncork()
 
     async def cut(self, *, reset: bool) -> None:
         """End the connection in the middle of what is being sent."""
+        self.before_end()
+        self.uncork()
         if reset:
             abort(self._transport)
         else:
             self._transport.close()
         await self._disconnect()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def dump(value: Any) -> bytes:

@@ -10,7 +10,7 @@ import uuid
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .delivery import each_chunk
+from .delivery import Manner, each_chunk
 from .endpoint import ServedEndpoint
 from .engines import Answer, EngineError
 from .exchange import Refusal
@@ -61,6 +61,7 @@ class Gateway(ServedEndpoint):
         self._reads = GatewayReads(self)
         self._admission = GatewayAdmission(self)
         super().__init__(net, f"gateway {index}", port=port)
+        self.manner = Manner(token_delay=net.token_delay, error_events=True)
         self.index = index
         self.api_key = f"gk-devnet-{index}"
         self.admin_api_key: str | None = None

@@ -29,6 +29,8 @@ class UpstreamEngine:
         api_key: Bearer key, when it wants one.
     """
 
+    waits = True
+
     def __init__(
         self, base_url: str, *, model: str | None = None, api_key: str | None = None
     ) -> None:
