@@ -213,6 +213,11 @@ class AttemptPlan:
             self.stopped = "refused"
         elif action is Action.SAME_TWICE:
             self._same_twice(text)
+        elif action is Action.SIMPLER and not state.bare_streams:
+            state.bare_streams = True
+            want.tried.discard(state)
+        elif action is Action.SIMPLER:
+            self.stopped = "refused"
         elif action is Action.CONFIRM and state.group not in self._doubted:
             self._doubted.add(state.group)
         elif action in (Action.CONFIRM, Action.OTHER_CREDENTIALS):

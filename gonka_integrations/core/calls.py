@@ -216,7 +216,9 @@ class Call:
     # Steps of an attempt.
 
     def _send(self, attempt: Attempt, *, stream: bool) -> Flow[Exchange]:
-        request = yield from self.requests.chat(attempt.endpoint, attempt.wait, stream=stream)
+        request = yield from self.requests.chat(
+            attempt.endpoint, attempt.wait, stream=stream, bare=attempt.lease.state.bare_streams
+        )
         attempt.wait.until = self.plan.first_token_limit(self.limit("first_token_timeout"))
         exchange: Exchange = yield Open(request)
         attempt.exchange = exchange

@@ -21,7 +21,7 @@ class EndpointState:
     """One endpoint with its health, load and history; lives as long as it is a member."""
 
     __slots__ = (
-        "endpoint", "ewma", "group", "health", "in_flight", "lacks", "member", "scale", "stats",
+        "bare_streams", "endpoint", "ewma", "group", "health", "in_flight", "lacks", "member", "scale", "stats",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
@@ -32,6 +32,7 @@ class EndpointState:
         self.ewma: float | None = None
         self.scale = 1.0
         self.member = True
+        self.bare_streams = False
         self.lacks: dict[str, float] = {}
         self.stats: dict[str, ModelStats] = {}
 

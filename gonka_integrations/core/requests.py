@@ -58,9 +58,11 @@ class RequestBuilder:
         """Let the next request to a gateway differ, so that no cache answers it."""
         self.variation = f"retry-{os.getpid():x}{next(_serials) & 0xFFFFF:x}"
 
-    def chat(self, endpoint: Endpoint, wait: Wait, *, stream: bool) -> Flow[WireRequest]:
-        """A chat request for *endpoint*."""
-        body, digest = self._body(endpoint, stream=stream)
+    def chat(
+        self, endpoint: Endpoint, wait: Wait, *, stream: bool, bare: bool = False
+    ) -> Flow[WireRequest]:
+        """A chat request for *endpoint*; a *bare* one has no stream_options."""
+        body, digest = self._body(endpoint, stream=stream, bare=bare)
         headers = [
             ("Content-Type", "application/json"),
             ("Accept", "text/event-stream" if stream else "application/json"),
@@ -110,12 +112,14 @@ class RequestBuilder:
             ("X-Timestamp", str(moment)),
         ]
 
-    def _body(self, endpoint: Endpoint, *, stream: bool) -> tuple[bytes, str]:
+    def _body(self, endpoint: Endpoint, *, stream: bool, bare: bool) -> tuple[bytes, str]:
         variation = self.variation if endpoint.kind == "gateway" else ""
-        key = (endpoint.kind, endpoint.wire_model(self.model), str(stream), variation)
+        key = (endpoint.kind, endpoint.wire_model(self.model), f"{stream}{bare}", variation)
         found = self._bodies.get(key)
         if found is None:
             payload = adapt(self.payload, endpoint, stream=stream, variation=variation)
+            if bare:
+                payload.pop("stream_options", None)
             body = _encode(payload)
             digest = body_hash(body) if endpoint.kind == "participant" else ""
             found = self._bodies[key] = (body, digest)

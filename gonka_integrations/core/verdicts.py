@@ -26,6 +26,8 @@ class Action(enum.Enum):
     """Try one other; the same text from there is the request's fault."""
     RESIGN = "re-sign with block time"
     """The clock is off: learn the chain's time, sign again, once; then another host."""
+    SIMPLER = "ask again without stream_options"
+    """Does not know that parameter: the same endpoint is asked again without it, and remembered."""
     CONFIRM = "confirm on another host"
     """Looks like the account's fault: believe it when a second host agrees."""
     OTHER_CREDENTIALS = "other credentials"
@@ -183,6 +185,7 @@ TABLE: tuple[Rule, ...] = (
     ),
     _rule("gate", (504,), r"no non-empty response", _A.OTHER_HOST, _H.SHARE),
     # Keys of gateways and providers.
+    _rule("keyed", (400, 422), r"stream_options|include_usage", _A.SIMPLER, _H.OK),
     _rule("keyed", (401,), "", _A.OTHER_CREDENTIALS, _H.OK, "check the API key of this endpoint"),
     _rule("keyed", (402,), "", _A.OTHER_CREDENTIALS, _H.OK, "check the balance of this key"),
     _rule("keyed", (403,), "", _A.OTHER_CREDENTIALS, _H.OK, "this key may not do that"),
