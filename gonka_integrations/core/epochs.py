@@ -65,6 +65,12 @@ class EpochInfo:
     confirmation_poc: str = ""
 
     @property
+    def participants_epoch(self) -> int:
+        """The epoch whose participants are in force."""
+        changes = self.stages.get("set_new_validators", 0)
+        return self.epoch if self.block_height >= changes else max(1, self.epoch - 1)
+
+    @property
     def next_change(self) -> int | None:
         """Height at which the next set of participants comes into force, None when not said."""
         heights = (
