@@ -156,12 +156,14 @@ class Gateway(ServedEndpoint):
         if answer.body is not None:
             self.cache.put(key, Cached(body=answer.body), time.monotonic())
         elif self.cache.keeps != "nothing":
-            answer.chunks = self._remembering(answer, key)
+            answer.chunks = self._remembering(answer.chunks, key)
 
-    async def _remembering(self, answer: Answer, key: str) -> AsyncIterator[dict[str, Any]]:
+    async def _remembering(
+        self, chunks: AsyncIterator[dict[str, Any]] | Iterable[dict[str, Any]], key: str
+    ) -> AsyncIterator[dict[str, Any]]:
         """Pass the chunks on; an answer that is heard to its end is remembered."""
         heard: list[dict[str, Any]] = []
-        async for chunk in each_chunk(answer.chunks):
+        async for chunk in each_chunk(chunks):
             heard.append(chunk)
             yield chunk
         self.cache.put(key, Cached(chunks=tuple(heard)), time.monotonic())
