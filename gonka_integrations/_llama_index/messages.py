@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+import filetype  # type: ignore[import-untyped]
 from llama_index.core.base.llms.types import (
     AudioBlock,
     CachePoint,
@@ -157,7 +159,9 @@ def _text_block(block: TextBlock, place: str) -> list[Part]:
 
 def _image(block: ImageBlock, place: str) -> list[Part]:
     del place
-    image = {"url": str(block.url) if block.url and not block.image else block.inline_url()}
+    image = {"url": str(block.url)} if block.url and not block.image else {}
+    if not image:
+        image["url"] = _data_url(block.resolve_image().read(), block.image_mimetype)
     if block.detail:
         image["detail"] = block.detail
     return [{"type": "image_url", "image_url": image}]
@@ -167,13 +171,16 @@ def _audio(block: AudioBlock, place: str) -> list[Part]:
     del place
     if block.url and not block.audio:
         return [{"type": "audio_url", "audio_url": {"url": str(block.url)}}]
-    data = block.resolve_audio(as_base64=True).read().decode()
+    data = base64.b64encode(block.resolve_audio().read()).decode()
     return [{"type": "input_audio", "input_audio": {"data": data, "format": block.format or "wav"}}]
 
 
 def _video(block: VideoBlock, place: str) -> list[Part]:
     del place
-    url = str(block.url) if block.url and not block.video else block.inline_url()
+    if block.url and not block.video:
+        url = str(block.url)
+    else:
+        url = _data_url(block.resolve_video().read(), block.video_mimetype)
     return [{"type": "video_url", "video_url": {"url": url}}]
 
 
@@ -186,29 +193,31 @@ def _document(block: DocumentBlock, place: str) -> list[Part]:
             "bytes as `data`.",
             field="messages",
         )
-    title = block.title or "document"
-    kind = block.document_mimetype or _kind_of_suffix(block)
-    if kind.startswith("text/") or kind in _TEXT_TYPES:
-        text = block.resolve_document().read().decode(errors="replace")
+    title, kind = block.title or "document", block.document_mimetype
+    data = block.resolve_document().read()
+    text = _text_in(data) if _may_be_text(kind) else None
+    if text is not None:
         return [_text(f'<document title="{title}">\n{text}\n</document>')]
-    return [{"type": "file", "file": {"filename": title, "file_data": block.inline_url()}}]
+    return [{"type": "file", "file": {"filename": title, "file_data": _data_url(data, kind)}}]
 
 
-def _kind_of_suffix(block: DocumentBlock) -> str:
-    if block.path is None:
-        # The library guesses types by magic bytes, which plain text does not have.
-        return "text/plain" if _is_text(block.resolve_document().read()) else ""
-    suffix = (block.guess_format() or "").lower()
-    texts = {"txt", "md", "csv", "html", "htm", "rst", "json", "xml", "yaml", "yml", "py"}
-    return "text/plain" if suffix in texts else ""
+def _may_be_text(kind: str | None) -> bool:
+    """The library guesses types by magic bytes, which plain text has none of."""
+    return kind is None or kind.startswith("text/") or kind in _TEXT_TYPES
 
 
-def _is_text(data: bytes) -> bool:
+def _text_in(data: bytes) -> str | None:
     try:
-        data.decode()
+        return None if b"\0" in data else data.decode()
     except UnicodeDecodeError:
-        return False
-    return b"\0" not in data
+        return None
+
+
+def _data_url(data: bytes, kind: str | None) -> str:
+    if kind is None:
+        guess = filetype.guess(data)
+        kind = guess.mime if guess else "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _citable(block: CitableBlock, place: str) -> list[Part]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from llama_index.core.base.llms.types import ChatMessage
-    from llama_index.core.tools.types import BaseTool
+    from llama_index.core.tools.types import BaseTool, ToolMetadata
 
 _UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -48,9 +48,17 @@ def _wire_tool(tool: BaseTool) -> dict[str, Any]:
     function = {
         "name": name,
         "description": tool.metadata.description,
-        "parameters": tool.metadata.get_parameters_dict(),
+        "parameters": _parameters(tool.metadata),
     }
     return {"type": "function", "function": function}
+
+
+def _parameters(metadata: ToolMetadata) -> dict[str, Any]:
+    parameters: dict[str, Any] = metadata.get_parameters_dict()
+    if "type" not in parameters and metadata.fn_schema is not None:
+        # A recursive class is a reference at its root, which the framework's filter drops.
+        return metadata.fn_schema.model_json_schema()
+    return parameters
 
 
 def fit_tools(tools: Iterable[dict[str, Any]], *, gateway: bool) -> list[dict[str, Any]]:
