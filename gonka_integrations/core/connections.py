@@ -12,9 +12,10 @@ import ssl
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .http_stack import httpcore
+from .proxies import proxy_for
 from .racing import Race, race
 from .url_policy import is_forbidden_ip
 from .wire import Wait, WireFailure, WireRequest
@@ -258,14 +259,38 @@ class SyncConnections:
 
     def _make_pool(self, request: WireRequest) -> httpcore.ConnectionPool:
         origin = origin_of(request.url)
-        secure = origin.startswith("https:")
+        proxy = proxy_for(origin)
+        options = pool_options(
+            self._ssl_context() if origin.startswith("https:") else None,
+            _Backend(trusted=request.trusted or proxy is not None),
+        )
         with self._lock:
             if origin not in self._pools:
-                self._pools[origin] = httpcore.ConnectionPool(
-                    ssl_context=self._ssl_context() if secure else None,
-                    max_connections=_MOST,
-                    max_keepalive_connections=KEEP_IDLE,
-                    keepalive_expiry=KEEP_FOR,
-                    network_backend=_Backend(trusted=request.trusted),
+                self._pools[origin] = (
+                    httpcore.ConnectionPool(**options)
+                    if proxy is None
+                    else httpcore.HTTPProxy(**proxy_options(proxy), **options)
                 )
             return self._pools[origin]
+
+
+def pool_options(ssl_context: ssl.SSLContext | None, backend: Any) -> dict[str, Any]:
+    """What the connection pools of both worlds are made with."""
+    return {
+        "ssl_context": ssl_context,
+        "max_connections": _MOST,
+        "max_keepalive_connections": KEEP_IDLE,
+        "keepalive_expiry": KEEP_FOR,
+        "network_backend": backend,
+    }
+
+
+def proxy_options(proxy: str) -> dict[str, Any]:
+    """What a proxy's pool is made with besides; its URL may hold a name and a password."""
+    parts = urlsplit(proxy)
+    found: dict[str, Any] = {
+        "proxy_url": parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    }
+    if parts.username is not None:
+        found["proxy_auth"] = (unquote(parts.username), unquote(parts.password or ""))
+    return found

@@ -10,8 +10,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from .connections import DRAIN_FOR, FORBIDDEN, KEEP_FOR
+from .connections import DRAIN_FOR, FORBIDDEN, KEEP_FOR, origin_of
 from .connections_async import park, ready_context
+from .proxies import proxy_for
 from .racing import Race, arace
 from .url_policy import is_forbidden_ip
 from .wire import WireFailure
@@ -124,7 +125,9 @@ class AiohttpConnections:
 
     async def open(self, request: WireRequest) -> AiohttpExchange:
         """Send *request* and read the head of the answer."""
-        key = (request.trusted, request.url.startswith("https:"))
+        proxy = proxy_for(origin_of(request.url))
+        trusted = request.trusted or proxy is not None
+        key = (trusted, request.url.startswith("https:"))
         session = self._sessions.get(key) or await self._make_session(*key)
         wait = request.wait
         try:
@@ -135,6 +138,7 @@ class AiohttpConnections:
                     data=request.body or None,
                     headers=request.headers,
                     allow_redirects=False,
+                    proxy=proxy,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=wait.connect),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from .connections import (
     DRAIN_FOR,
-    KEEP_FOR,
-    KEEP_IDLE,
     check_peer,
     core_request,
     failure_of,
     header_map,
     origin_of,
+    pool_options,
+    proxy_options,
 )
 from .http_stack import httpcore
+from .proxies import proxy_for
 from .racing import Race, arace
 from .wire import Wait
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from .leases import Waiter
     from .wire import WireRequest
-
-_MOST = 100_000
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -173,17 +172,16 @@ class AsyncConnections:
 
     async def _make_pool(self, request: WireRequest) -> httpcore.AsyncConnectionPool:
         origin = origin_of(request.url)
+        proxy = proxy_for(origin)
         context = await ready_context(self._ssl_context) if origin.startswith("https:") else None
-        return self._pools.setdefault(
-            origin,
-            httpcore.AsyncConnectionPool(
-                ssl_context=context,
-                max_connections=_MOST,
-                max_keepalive_connections=KEEP_IDLE,
-                keepalive_expiry=KEEP_FOR,
-                network_backend=_Backend(trusted=request.trusted),
-            ),
-        )
+        options = pool_options(context, _Backend(trusted=request.trusted or proxy is not None))
+        if origin not in self._pools:
+            self._pools[origin] = (
+                httpcore.AsyncConnectionPool(**options)
+                if proxy is None
+                else httpcore.AsyncHTTPProxy(**proxy_options(proxy), **options)
+            )
+        return self._pools[origin]
 
 
 async def ready_context(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:

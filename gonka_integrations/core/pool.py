@@ -19,7 +19,7 @@ from .selection import WeightedTable
 from .verdicts import Health
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .endpoints import Endpoint
 
@@ -108,6 +108,26 @@ class EndpointPool:
     def serves(self, model: str) -> bool:
         """Whether some member may serve *model*."""
         return any(len(table) for table in self._tiers(model))
+
+    def advise(self, identity: str, serves: Mapping[str, bool], seconds: float) -> None:
+        """Take in what an endpoint says of itself.
+
+        Args:
+            identity: Of the endpoint.
+            serves: Model -> whether requests for it are taken.
+            seconds: How long a no is believed.
+        """
+        with self._lock:
+            state = self._states.get(identity)
+            if state is None:
+                return
+            for model, taken in serves.items():
+                if taken:
+                    state.lacks.pop(model, None)
+                else:
+                    state.lacks[model] = self.clock() + seconds
+            woken = self._hand_over() if self._waiting_count else []
+        _wake(woken)
 
     def lacks(self, model: str) -> bool:
         """Whether every member that might serve *model* has said that it does not."""

@@ -12,6 +12,7 @@ from ..errors import GonkaDiscoveryError
 from .chat import Chat
 from .discovery import EndpointDiscovery
 from .engine import Engine, call_hook
+from .gateways import GatewayWatch
 from .membership import assemble
 from .refresh import RefreshManager
 
@@ -51,7 +52,11 @@ class GonkaSession(Engine):
         self._epoch_hooks: list[Callable[[int | None, int, Sequence[GonkaParticipant]], None]] = []
         self._preparing = threading.Lock()
         self._refresher = self._make_refresher()
-        self._ready = self._refresher is None
+        gateways = [one for one in self.pool.endpoints() if one.kind == "gateway"]
+        self._watch = GatewayWatch(
+            gateways, self.pool, self.network, config.refresh_interval_seconds
+        )
+        self._ready = False
         self.chat = Chat(self.context, self.network, self.prepare, self.aprepare)
 
     @classmethod
@@ -92,12 +97,18 @@ class GonkaSession(Engine):
         if self._ready:
             return
         with self._preparing:
-            if not self._ready and self._refresher is not None:
+            if self._ready:
+                return
+            if self._refresher is not None:
                 self._read_first(self._refresher)
-                self._ready = True
+            if self.config.refresh_enabled:
+                self._watch.start()
+            self._ready = True
 
     def aprepare(self) -> Awaitable[None] | None:
         """Something to await when the participants have not been read yet."""
+        if not self._ready and self._refresher is None:
+            self.prepare()  # reads nothing, so it does not block
         return None if self._ready else asyncio.to_thread(self.prepare)
 
     def trouble(self) -> None:
@@ -107,12 +118,14 @@ class GonkaSession(Engine):
 
     def close(self) -> None:
         """Stop refreshing and close the blocking connections."""
+        self._watch.stop()
         if self._refresher is not None:
             self._refresher.stop()
         super().close()
 
     async def aclose(self) -> None:
         """Stop refreshing and close the connections of the running loop, and the blocking ones."""
+        self._watch.stop()
         if self._refresher is not None:
             await self._refresher.async_stop()
         await super().aclose()
