@@ -56,7 +56,7 @@ class GonkaSession(Engine):
         self._watch = GatewayWatch(
             gateways, self.pool, self.network, config.refresh_interval_seconds
         )
-        self._ready = False
+        self._ready = threading.Event()
         self.chat = Chat(self.context, self.network, self.prepare, self.aprepare)
 
     @classmethod
@@ -94,22 +94,22 @@ class GonkaSession(Engine):
 
     def prepare(self) -> None:
         """Make sure that the participants have been read; blocks the first time."""
-        if self._ready:
+        if self._ready.is_set():
             return
         with self._preparing:
-            if self._ready:
+            if self._ready.is_set():
                 return
             if self._refresher is not None:
                 self._read_first(self._refresher)
             if self.config.refresh_enabled:
                 self._watch.start()
-            self._ready = True
+            self._ready.set()
 
     def aprepare(self) -> Awaitable[None] | None:
         """Something to await when the participants have not been read yet."""
-        if not self._ready and self._refresher is None:
+        if not self._ready.is_set() and self._refresher is None:
             self.prepare()  # reads nothing, so it does not block
-        return None if self._ready else asyncio.to_thread(self.prepare)
+        return None if self._ready.is_set() else asyncio.to_thread(self.prepare)
 
     def trouble(self) -> None:
         """The participant list may be stale: look at it soon."""
