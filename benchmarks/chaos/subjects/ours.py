@@ -88,7 +88,7 @@ class Sdk:
     def __init__(self, given: dict[str, Any]) -> None:
         from gonka_integrations import GonkaClientFactory
 
-        factory = GonkaClientFactory(GonkaConfig.build(**given))
+        factory = GonkaClientFactory(config=GonkaConfig.build(**given))
         self._client = factory.create_async_client()
 
     async def call(self, pieces: list[str]) -> None:

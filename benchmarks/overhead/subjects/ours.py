@@ -77,6 +77,6 @@ def make(place: Place, door: str, auth: str = "signed", inside: bool = False) ->
     if door == "sdk":
         from gonka_integrations import GonkaClientFactory
 
-        factory = GonkaClientFactory(config)
+        factory = GonkaClientFactory(config=config)
         return Sdk(factory.create_client(), factory.create_async_client(), place.model)
     return Direct(GonkaSession(config), place.model)
