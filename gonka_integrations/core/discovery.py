@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from .participants import ParticipantSet
 
 __all__ = ["EndpointDiscovery", "Verifier"]
+
+_logger = logging.getLogger("gonka_integrations.discovery")
 
 T = TypeVar("T")
 
@@ -96,6 +100,8 @@ class EndpointDiscovery:
             allow_private=check.boolean(allow_private_hosts, "allow_private_hosts"),
             verifier=(verifier or _default_verifier(trust)) if verify_proofs else None,
         )
+        if not verify_proofs:
+            _note_unproven()
         self._network = Network()
 
     @property
@@ -255,9 +261,12 @@ class EndpointDiscovery:
 
 
 def _default_verifier(trust: Any) -> Verifier:
-    from ..proof.fetching import (  # type: ignore[import-not-found]  # noqa: PLC0415 - rarely needed
-        ProofVerifier,
-    )
+    from ..proof.fetching import ProofVerifier  # noqa: PLC0415 - rarely needed
 
-    verifier: Verifier = ProofVerifier(trust)
-    return verifier
+    return ProofVerifier(trust)
+
+
+@functools.cache
+def _note_unproven() -> None:
+    """Said once in a process: whoever leaves proofs off should have a trace of it."""
+    _logger.info("Participant lists are used without a proof (verify_proofs is off)")

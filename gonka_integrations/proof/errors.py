@@ -13,6 +13,7 @@ The tree, all under `GonkaProofVerificationError`::
     │   ├── ProofValueMismatch    the proof is for another value, or leads to another store root
     │   └── AppHashMismatch       the proofs lead to another application hash
     ├── MissingSignedHeader       nobody served the signed header, or its validators
+    │   └── NotServed             a node does not offer this read at all
     ├── WrongHeight               header, commit or proof of another height
     ├── WrongChain                header of another chain
     ├── HeaderHashMismatch        the commit signs another header than the one shown
@@ -21,7 +22,8 @@ The tree, all under `GonkaProofVerificationError`::
     │   ├── BadSignature          a signature does not verify
     │   └── InsufficientPower     two thirds of the voting power or less has signed
     └── TrustError                the header cannot be reached from what is trusted
-        ├── TrustMismatch         a pinned or agreed header has another hash
+        ├── TrustMismatch         a pinned or remembered header has another hash
+        │   └── SourcesDisagree   sources show different headers for one height
         ├── NotEnoughTrust        a third of the trusted power or less has signed
         ├── TrustExpired          the newest trusted header is older than the trusting period
         ├── HeaderFromFuture      the header's time is ahead of the local clock
@@ -52,12 +54,14 @@ __all__ = [
     "MissingSignedHeader",
     "NotEnoughTrust",
     "NotMonotonic",
+    "NotServed",
     "ParticipantsMismatch",
     "ProofCheckError",
     "ProofError",
     "ProofKeyMismatch",
     "ProofSpecError",
     "ProofValueMismatch",
+    "SourcesDisagree",
     "StaleEpoch",
     "TrustError",
     "TrustExpired",
@@ -118,6 +122,10 @@ class MissingSignedHeader(ProofCheckError):
     """No source served the signed header of the proven state, or its whole validator set."""
 
 
+class NotServed(MissingSignedHeader):
+    """A node does not offer a read at all, so that asking again soon is no use."""
+
+
 class WrongHeight(ProofCheckError):
     """A header, commit or proof is of another height than the one needed."""
 
@@ -151,7 +159,11 @@ class TrustError(ProofCheckError):
 
 
 class TrustMismatch(TrustError):
-    """A pinned, remembered or agreed header has another hash than the one shown."""
+    """A pinned or remembered header has another hash than the one shown."""
+
+
+class SourcesDisagree(TrustMismatch):
+    """Sources that should agree show different headers at one height: one of them lies."""
 
 
 class NotEnoughTrust(TrustError):

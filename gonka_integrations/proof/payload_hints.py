@@ -47,7 +47,7 @@ def note_payload_block(
         header, commit = _payload_block(payload)
         validators = ValidatorSet(read_validators(payload.get("validators")))
     except ProofCheckError as error:
-        report.note("payload block", str(error))
+        report.fail("payload block", str(error))
         return
     checks: dict[str, Callable[[], str]] = {
         "payload header": lambda: _header(header, height, chain_id),
@@ -60,7 +60,7 @@ def note_payload_block(
         try:
             report.add(name, check())
         except ProofCheckError as error:
-            report.note(name, str(error))
+            report.fail(name, str(error))
 
 
 def _payload_block(payload: dict[str, Any]) -> tuple[Header, Commit]:

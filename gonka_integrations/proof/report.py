@@ -14,14 +14,19 @@ __all__ = ["EvidenceLine", "Report"]
 
 
 class EvidenceLine(NamedTuple):
-    """One check: its name, whether it holds, and the values it was made against."""
+    """One check: its name, whether it holds, and the values it was made against.
+
+    Attributes:
+        holds: None when another source was asked instead, so that nothing follows from it.
+    """
 
     check: str
-    holds: bool
+    holds: bool | None
     detail: str
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.holds else 'FAIL'} {self.check}: {self.detail}"
+        mark = "skip" if self.holds is None else "ok  " if self.holds else "FAIL"
+        return f"{mark} {self.check}: {self.detail}"
 
 
 class Report:
@@ -39,9 +44,13 @@ class Report:
         """Note that *check* holds."""
         self._lines.append(EvidenceLine(check, True, detail))
 
-    def note(self, check: str, detail: str) -> None:
-        """Note that *check* does not hold, without giving up: another source may serve better."""
+    def fail(self, check: str, detail: str) -> None:
+        """Note that *check* does not hold."""
         self._lines.append(EvidenceLine(check, False, detail))
+
+    def skip(self, check: str, detail: str) -> None:
+        """Note that a source was passed over because of *check*."""
+        self._lines.append(EvidenceLine(check, None, detail))
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
@@ -49,7 +58,7 @@ class Report:
         try:
             yield
         except ProofCheckError as error:
-            self.note(type(error).__name__, str(error))
+            self.fail(type(error).__name__, str(error))
             error.evidence = self.lines
             raise
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from ..errors import GonkaConfigError
 
-__all__ = ["Agreement", "Checkpoint", "TrustRoot", "host_of", "parse_trust"]
+__all__ = ["MAINNET", "Agreement", "Checkpoint", "TrustRoot", "host_of", "parse_trust"]
 
+MAINNET: Final = "gonka-mainnet"
 _HASH_SIZE: Final = 32
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -27,11 +28,13 @@ class Checkpoint:
     Attributes:
         height: Height of the header; at or below what is to be proven, less than five days old.
         hash: The header's hash, 32 bytes; hexadecimal text is taken too.
+        chain_id: The chain that the header is of.
         store: File that remembers later headers; None for the usual place.
     """
 
     height: int
     hash: bytes
+    chain_id: str = MAINNET
     store: str | None = None
 
     def __post_init__(self) -> None:
@@ -59,11 +62,13 @@ class Agreement:
             another one is an error.
         renew_expired: Whether to agree anew, as on first use, when what is remembered is older
             than the trusting period; otherwise that is an error.
+        chain_id: The chain that they are nodes of.
         store: File that remembers the header; None for the usual place.
     """
 
     threshold: int = 2
     renew_expired: bool = False
+    chain_id: str = MAINNET
     store: str | None = None
 
     def __post_init__(self) -> None:
@@ -83,8 +88,8 @@ def parse_trust(value: object) -> TrustRoot:
     """A trust root from what a user writes.
 
     Takes a `Checkpoint` or an `Agreement`; ``"checkpoint:HEIGHT:HASH"``; ``"agreement"``, or
-    ``"agreement:3"`` for three sources; and mappings with the key ``kind`` and the fields of the
-    two classes.
+    ``"agreement:3"`` for three sources, both with ``@CHAIN`` behind for another chain than mainnet;
+    and mappings with the key ``kind`` and the fields of the two classes.
 
     Raises:
         GonkaConfigError: It is none of these; the field is `trust`.
@@ -111,14 +116,16 @@ def parse_trust(value: object) -> TrustRoot:
 
 
 def _parse_text(text: str) -> TrustRoot:
-    kind, _, rest = text.strip().partition(":")
+    root, _, chain = text.strip().partition("@")
+    kind, _, rest = root.partition(":")
+    chain_id = chain or MAINNET
     if kind == "checkpoint":
         height, _, hash_text = rest.partition(":")
         if not (height.isascii() and height.isdigit()):
             raise _problem(f"write 'checkpoint:HEIGHT:HASH', not {text[:120]!r}")
-        return Checkpoint(int(height), _hash_from_hex(hash_text))
+        return Checkpoint(int(height), _hash_from_hex(hash_text), chain_id)
     if kind == "agreement" and (not rest or (rest.isascii() and rest.isdigit())):
-        return Agreement(int(rest)) if rest else Agreement()
+        return Agreement(int(rest) if rest else 2, chain_id=chain_id)
     raise _problem(f"{text[:80]!r} is neither 'checkpoint:HEIGHT:HASH' nor 'agreement[:SOURCES]'")
 
 

@@ -8,7 +8,7 @@ whole validator set and, when the trust root is further back, headers in between
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .anchor import check_path
 from .claims import check_age, check_app_hash, prove_claim, read_claim
@@ -20,16 +20,14 @@ from .light import LightBlock, TrustedHeader, TrustPolicy, check_clock
 from .participants_proof import StateLayout
 from .payload_hints import note_payload_block
 from .report import Report
+from .trust import MAINNET, Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..core.participants import ParticipantSet
-    from .trust import Checkpoint
 
-__all__ = ["MAINNET", "Bundle", "Rules", "note_block", "read_light_block", "unwrap", "verify"]
-
-MAINNET: Final = "gonka-mainnet"
+__all__ = ["Bundle", "Rules", "note_block", "read_light_block", "unwrap", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
