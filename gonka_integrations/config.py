@@ -92,7 +92,7 @@ class GonkaConfig:
     #: Until a connection is made.
     connect_timeout: float = 5.0
     #: Extra attempts of a call, over all endpoints.
-    max_retries: int = 3
+    max_retries: int = 4
     #: Whether to repeat a signed request that may have been served, and charged, already.
     retry_ambiguous: bool = True
     #: When a second endpoint is asked as well; None never.

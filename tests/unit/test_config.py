@@ -62,7 +62,7 @@ def test_ways_that_are_enough(arguments: dict[str, Any]) -> None:
 def test_defaults() -> None:
     config = GonkaConfig()
     assert (config.timeout, config.first_token_timeout, config.idle_timeout) == (600, 60, 60)
-    assert (config.connect_timeout, config.max_retries, config.hedge_after) == (5, 3, None)
+    assert (config.connect_timeout, config.max_retries, config.hedge_after) == (5, 4, None)
     assert config.retry_ambiguous
     assert config.stream_internally
     assert config.refresh_enabled
