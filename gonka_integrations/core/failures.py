@@ -34,7 +34,7 @@ def failed_verdict(kind: EndpointKind, failure: WireFailure) -> Verdict:
 
 def _status_inside(body: bytes) -> int | None:
     parsed = parse_body(body)
-    error = parsed.get("error") if isinstance(parsed, dict) else None
+    error = parsed.get("error", parsed) if isinstance(parsed, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, str) and code.isdigit():
         code = int(code)

@@ -117,6 +117,10 @@ _CONTEXT = (
     r"context.{0,12}length|context.{0,8}size|context window|maximum.{0,20}tokens"
     r"|max_model_len|prompt is too long|too many (input )?tokens in the prompt"
 )
+# The executor behind a node failed. Two hosts may say so in the same words, and a third serves.
+_EXECUTOR = (
+    r"code = 5\d\d|\bdial (tcp|udp)|connection (refused|reset)|EOF|time-?out|deadline exceeded"
+)
 _GATEWAY_WAY = (
     "this network serves inference through gateways: give one with base_url and api_key "
     "(GONKA_BROKER_URL and GONKA_BROKER_API_KEY)"
@@ -163,13 +167,18 @@ TABLE: tuple[Rule, ...] = (
         "node", (404, 500), r"account not found|participant not found|account has no public key",
         _A.OTHER_CREDENTIALS, _H.OK, _NO_ACCOUNT,
     ),
+    # One host alone may have another key in front of it: the account is to blame when two agree.
+    _rule("node", (401,), "", _A.CONFIRM, _H.OK, _WRONG_KEY),
     _rule("node", (404,), r"model", _A.OTHER_HOST, _H.MODEL, refresh=True),
+    # A proxy that lacks the route says nothing of the request.
+    _rule("node", (404, 405), "", _A.OTHER_HOST, _H.SOFT),
     _rule("node", (410,), "", _A.OTHER_HOST, _H.GONE, _GATEWAY_WAY),
     # Errors of the inference engine that a node passes on as text.
     _rule(
-        "node", (), r"Inference node response with an error\. code = 4(?!08|09|29)\d\d",
+        "node", (), r"Inference node response with an error\. code = 4(?!0[13489]|29)\d\d",
         _A.STOP, _H.OK, "the inference engine refused the request",
     ),
+    _rule("node", (500,), _EXECUTOR, _A.OTHER_HOST, _H.SHARE),
     # Gateways.
     _rule("gate", (308,), "", _A.OTHER_HOST, _H.GONE, "this gateway has moved"),
     _rule("gate", (400,), r"unsupported model", _A.OTHER_HOST, _H.MODEL),
@@ -199,7 +208,6 @@ TABLE: tuple[Rule, ...] = (
     ),
     # Everybody.
     _rule("any", (403,), "", _A.OTHER_HOST, _H.DENIED),
-    _rule("any", (401,), "", _A.STOP, _H.OK),
     _rule("any", (408, 409, 425), "", _A.OTHER_HOST, _H.OK),
     _rule("any", (429,), "", _A.OTHER_HOST, _H.FULL, "every endpoint is busy; try later"),
     _rule("any", (500,), "", _A.SAME_TWICE, _H.SHARE),
@@ -242,12 +250,3 @@ def judge_status(kind: EndpointKind, status: int, text: str) -> Verdict:
 def judge_failure(failure: str) -> Verdict:
     """The verdict on a failure without an answer, or in the middle of one."""
     return WIRE_TABLE[failure]
-
-
-_EMBEDDED = re.compile(r"code = (\d{3})")
-
-
-def embedded_status(text: str) -> int | None:
-    """Status of the inference engine that a node wraps in its own 500, when there is one."""
-    found = _EMBEDDED.search(text)
-    return int(found.group(1)) if found else None
