@@ -88,6 +88,7 @@ def _network(options: argparse.Namespace, engine: Engine | None) -> Devnet:
         engine=engine,
         epoch_params=EpochParams.of_seconds(seconds) if seconds else None,
         token_delay=options.token_delay,
+        proofs=True,
         port=options.port,
     )
     net.classic_gone = options.gone

@@ -43,6 +43,7 @@ class Devnet(NetworkState):
         epoch_params: Lengths of the epoch's stages, in blocks.
         token_delay: Seconds between the tokens of every stream.
         executor_extras: Whether hosts leave log probabilities and token ids in their answers.
+        proofs: Whether hosts prove their participant sets and show blocks, commits and validators.
         seed: Seed of keys and chance.
         port: First port; the servers take it and those after it. 0 takes free ones.
         record_limit: Requests that each server remembers.
@@ -66,6 +67,7 @@ class Devnet(NetworkState):
         epoch_params: EpochParams | None = None,
         token_delay: float = 0.0,
         executor_extras: bool = True,
+        proofs: bool = False,
         seed: int = 0,
         port: int = 0,
         record_limit: int = 20_000,
@@ -79,6 +81,10 @@ class Devnet(NetworkState):
         self.hosts: list[Host] = []
         self.gateways: list[Gateway] = []
         self.providers: list[Provider] = []
+        if proofs:
+            from .chain import SyntheticChain  # noqa: PLC0415 - only who asks pays for it
+
+            self.chain = SyntheticChain.of(self)
         self._counts = (hosts, gateways, providers)
         self._host_models = tuple(tuple(one) for one in host_models)
         self._weights = tuple(weights)
