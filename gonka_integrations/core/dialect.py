@@ -37,6 +37,7 @@ GATEWAY_REFUSED = frozenset({
     "prompt_logprobs", "functions", "function_call",
 })  # fmt: skip
 
+_GATEWAY_SENT = GATEWAY_PARAMETERS | GATEWAY_REFUSED
 _INJECTED = frozenset({"token_ids", "prompt_token_ids", "prompt_logprobs"})
 _told: set[str] = set()
 
@@ -91,8 +92,8 @@ def strip_injected(answer: dict[str, Any], names: frozenset[str]) -> None:
 def _to_classic(payload: dict[str, Any]) -> None:
     # The node sizes its fee estimate by max_tokens alone and assumes 5000 without it.
     most = payload.pop("max_completion_tokens", None)
-    if most is not None:
-        payload.setdefault("max_tokens", most)
+    if most is not None and payload.get("max_tokens") is None:
+        payload["max_tokens"] = most
     messages = payload.get("messages")
     if isinstance(messages, list):
         payload["messages"] = [_with_plain_text(message) for message in messages]
@@ -116,7 +117,7 @@ def _text_of(part: Any) -> str | None:
 
 
 def _to_gateway(payload: dict[str, Any], variation: str) -> None:
-    for name in [name for name in payload if name not in GATEWAY_PARAMETERS | GATEWAY_REFUSED]:
+    for name in payload.keys() - _GATEWAY_SENT:
         del payload[name]
         if name not in _told:
             _told.add(name)
