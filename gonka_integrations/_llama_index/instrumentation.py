@@ -211,10 +211,10 @@ def _watch(call: _Call, stream: Generator[Any, None, None]) -> Generator[Any, No
     report = call.progressed if somebody_listens() else None
     try:
         for response in stream:
+            last = response
             if report:
                 report(response)
             yield response
-            last = response
     except GeneratorExit as closing:
         stream.close()
         call.closed(last, closing)
@@ -230,10 +230,10 @@ async def _awatch(call: _Call, stream: AsyncGenerator[Any, None]) -> AsyncGenera
     report = call.progressed if somebody_listens() else None
     try:
         async for response in stream:
+            last = response
             if report:
                 report(response)
             yield response
-            last = response
     except GeneratorExit as closing:
         await stream.aclose()
         call.closed(last, closing)
