@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from .wire import WireFailure
 
-_FIELDS = (b"event", b"id", b"retry")
+_FIELDS = (b"event", b"id", b"retry", b"data")
+_MARK = b"\xef\xbb\xbf"  # byte order
 DONE = b"[DONE]"
 
 
@@ -19,11 +20,12 @@ class EventParser:
         limit: Largest event in bytes; a longer one is a failure, not a memory leak.
     """
 
-    __slots__ = ("_buffer", "_data", "_limit", "stray")
+    __slots__ = ("_buffer", "_data", "_limit", "_pending", "stray")
 
     def __init__(self, limit: int = 16 * 1024 * 1024) -> None:
         self._buffer = b""
         self._data: list[bytes] = []
+        self._pending = 0
         self._limit = limit
         self.stray: bytes | None = None
 
@@ -34,8 +36,6 @@ class EventParser:
             WireFailure: An event is larger than the limit.
         """
         buffer = self._buffer + data if self._buffer else data
-        if len(buffer) > self._limit:
-            raise WireFailure("too_large", f"an event of more than {self._limit} bytes")
         if b"\r" in buffer:
             # A lone CR at the end may be half of a CR LF: keep it for the next bytes.
             held = b"\r" if buffer.endswith(b"\r") else b""
@@ -45,6 +45,8 @@ class EventParser:
         events: list[bytes] = []
         for line in lines:
             self._take(line, events)
+        if self._pending + len(self._buffer) > self._limit:
+            raise WireFailure("too_large", f"an event of more than {self._limit} bytes")
         return events
 
     def end(self) -> list[bytes]:
@@ -59,9 +61,13 @@ class EventParser:
     def _take(self, line: bytes, events: list[bytes]) -> None:
         if line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._pending += len(line)
         elif not line:
             if self._data:
                 events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
                 self._data = []
+                self._pending = 0
+        elif line.startswith(_MARK) and not line.startswith(_MARK * 2):
+            self._take(line.removeprefix(_MARK), events)
         elif not line.startswith(b":") and line.split(b":", 1)[0] not in _FIELDS:
             self.stray = line
