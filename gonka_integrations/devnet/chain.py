@@ -6,6 +6,7 @@ epoch and a few guardians, so sets rotate with the epochs.
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,10 @@ class SyntheticChain:
         chain_id: Its name.
         seed: Seed of the network's keys.
         guardians: Validators besides the participants; 0 lets sets rotate fully.
+        dialect: JSON dialect of the block in payloads.
 
     Attributes:
         serve_state: Whether `abci_query` is answered.
-        dialect: JSON dialect of the block in payloads.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class SyntheticChain:
         chain_id: str = "gonka-devnet",
         seed: object = 0,
         guardians: int = 3,
+        dialect: Callable[[], BlockDialect] = lambda: "comet",
     ) -> None:
         self.book = book
         self.chain_id = chain_id
@@ -60,7 +62,7 @@ class SyntheticChain:
         self.clock_ns = clock_ns
         self.signers = Signers(seed, guardians)
         self.serve_state = True
-        self.dialect: BlockDialect = "comet"
+        self._dialect = dialect
         self._lock = threading.RLock()
         self._times = BlockTimes()
         self._states: list[tuple[int, State]] = []
@@ -68,6 +70,7 @@ class SyntheticChain:
         self._sets: dict[int, ValidatorSet] = {}
         self._headers: dict[int, Header] = {}
         self._commits: dict[int, Commit] = {}
+        self._fields: dict[tuple[int, BlockDialect], dict[str, Any]] = {}
 
     @classmethod
     def of(cls, net: Devnet, *, guardians: int = 3) -> SyntheticChain:
@@ -78,23 +81,43 @@ class SyntheticChain:
             chain_id=net.chain_id,
             seed=net.seed,
             guardians=guardians,
+            dialect=lambda: "proto" if net.dialect == "v0.2.15" else "comet",
         )
+
+    def take_times(self, other: SyntheticChain) -> None:
+        """Make blocks at the times at which *other* made them."""
+        self._times = copy.deepcopy(other._times)
 
     # -- what nodes serve -----------------------------------------------------------------------
 
     def proof_fields(self, epoch: int) -> dict[str, Any]:
-        """Fields of the participants payload that prove *epoch*, and what they prove."""
+        """Fields of the participants payload that prove *epoch*."""
         with self._lock:
             self.observe()
-            record = self.book.records[epoch]
-            height = record.created_at
-            return {
-                "active_participants": record_json(record),
-                "active_participants_bytes": encode_record(record).hex(),
-                "proof_ops": proof_ops_json(self.proof(height, record_key(epoch))),
-                "validators": self.first_validators(height),
-                "block": self.block_json(height + 1),
-            }
+            dialect = self._dialect()
+            if (epoch, dialect) not in self._fields:
+                self._fields[epoch, dialect] = self._proof_fields(self.book.records[epoch], dialect)
+            return self._fields[epoch, dialect]
+
+    def _proof_fields(self, record: EpochRecord, dialect: BlockDialect) -> dict[str, Any]:
+        height = record.created_at
+        first = self.validator_set(height).validators[:_FIRST_PAGE]
+        return {
+            "active_participants_bytes": encode_record(record).hex(),
+            "proof_ops": proof_ops_json(self.proof(height, record_key(record.epoch_id))),
+            "validators": validators_json(first, dialect),
+            "block": {
+                "header": header_json(self.header(height + 1), dialect),
+                "data": {"txs": None},
+                "evidence": {"evidence": None},
+                "last_commit": commit_json(self.commit(height), dialect),
+            },
+        }
+
+    def payload(self, epoch: int) -> dict[str, Any]:
+        """The participants payload of *epoch*, with the list that is proven."""
+        record = self.book.records[epoch]
+        return {"active_participants": record_json(record), **self.proof_fields(epoch)}
 
     def rpc(self, path: str, query: dict[str, str]) -> dict[str, Any] | None:
         """Answer of `/chain-rpc/{path}`; None when there is none."""
@@ -115,7 +138,7 @@ class SyntheticChain:
     def _apply(self, record: EpochRecord) -> None:
         """Write an epoch's record at its height, and the epoch's number when it takes effect."""
         if not self._states:
-            self._states.append((0, self._first_state(record.created_at)))
+            self._states.append((0, self._first_state(record)))
         root = self._states[-1][1].root
         written = put(root, record_key(record.epoch_id), encode_record(record), record.created_at)
         number = record.epoch_id.to_bytes(8, "big")
@@ -125,13 +148,15 @@ class SyntheticChain:
         self._sets[record.epoch_id] = self.signers.validator_set(record)
         self._applied = record.epoch_id
 
-    def _first_state(self, height: int) -> State:
+    def _first_state(self, record: EpochRecord) -> State:
+        height = record.created_at
         root: Node | None = None
         for index in range(_FILLER):
             key = b"Participant/value/" + digest("filler", index)[:8].hex().encode() + b"/"
             root = put(root, key, digest("value", index), height - 1 - index % 7)
-        root = put(root, EFFECTIVE_EPOCH_KEY, bytes(8), height - 1)
-        return self._state(root, 0)
+        # The first epoch is in force as soon as it is written: there is none before it.
+        number = record.epoch_id.to_bytes(8, "big")
+        return self._state(put(root, EFFECTIVE_EPOCH_KEY, number, height - 1), 0)
 
     def _state(self, root: Node, height: int) -> State:
         others = tuple((name, digest(name, height)) for name in STORES if name != STORE)
@@ -209,19 +234,6 @@ class SyntheticChain:
                 absent=usual_absent(height, len(validators)),
             )
         return found
-
-    def block_json(self, height: int) -> dict[str, Any]:
-        """A block as payloads show it, with the commit for the block before."""
-        return {
-            "header": header_json(self.header(height), self.dialect),
-            "data": {"txs": None},
-            "evidence": {"evidence": None},
-            "last_commit": commit_json(self.commit(height - 1), self.dialect),
-        }
-
-    def first_validators(self, height: int) -> list[dict[str, Any]]:
-        """Validators as payloads show them: a page of the set."""
-        return validators_json(self.validator_set(height).validators[:_FIRST_PAGE], self.dialect)
 
 
 def _bound(made: dict[int, Any]) -> None:

@@ -97,7 +97,8 @@ class Signers:
             header: What is signed.
             validators: Who signs, in order.
             chain_id: Chain that the votes are for.
-            absent, nil: Positions of those who did not vote, or voted for nil.
+            absent: Positions of those who did not vote.
+            nil: Positions of those who voted for nil.
             block_hash: Another hash to sign than the header's.
         """
         block_id = BlockId(

@@ -22,6 +22,7 @@ from .ledger import ORDER
 from .texts import JSON, ErrorAnswer
 
 if TYPE_CHECKING:
+    from .chain_state import Chain
     from .hosts import Host
 
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -37,6 +38,10 @@ class HostReads:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+
+    @property
+    def _chain(self) -> Chain | None:
+        return self._host.chain or self._host.net.chain
 
     def routes(self) -> Iterable[Route]:
         """Every GET route of a node."""
@@ -82,7 +87,7 @@ class HostReads:
         record = net.epochs.records.get(epoch_id)
         if record is None:
             return _error(texts.BY_ID["d404-none"])
-        return _json(payloads.participants(net, record))
+        return _json(payloads.participants(net, record, self._chain))
 
     async def _models(self, _: Request) -> Response:
         return _json(payloads.models(self._host.net))
@@ -132,8 +137,8 @@ class HostReads:
         if not net.chain_api_enabled:
             return _error(ErrorAnswer(404, b"Chain RPC Disabled", texts.PLAIN))
         path = request.path_params["path"]
-        if net.chain is not None:
-            answer = net.chain.rpc(path, dict(request.query_params))
+        if self._chain is not None:
+            answer = self._chain.rpc(path, dict(request.query_params))
             if answer is not None:
                 return _json(answer)
         if path == "status":

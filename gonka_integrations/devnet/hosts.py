@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
+    from .chain_state import Chain
     from .network import Devnet
     from .recording import RecordedRequest
 
@@ -40,6 +41,7 @@ class Host(ServedEndpoint):
         inference_url: URL it declares to the chain.
         models: Models it declares for the next epoch, and serves now.
         weight: Weight it has from the next epoch on.
+        chain: What it shows of the chain, when that is not what the others show.
         max_concurrent: Requests it serves at once before it answers 429; None is any number.
     """
 
@@ -55,6 +57,7 @@ class Host(ServedEndpoint):
         self.inference_url = self.url
         self.models = models
         self.weight = weight
+        self.chain: Chain | None = None
         self.max_concurrent: int | None = None
         self._replays = ReplayGuard()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .chain_state import Chain
     from .epochs import EpochRecord, Member
     from .network import Devnet
 
@@ -25,7 +26,7 @@ _CONTEXT = 180_000
 _PRICE = 10_000
 
 
-def participants(net: Devnet, record: EpochRecord) -> dict[str, Any]:
+def participants(net: Devnet, record: EpochRecord, chain: Chain | None) -> dict[str, Any]:
     """`/v1/epochs/{epoch}/participants`, with the chain's proof where there is a chain."""
     listed = [_participant(net, member, record) for member in record.members]
     active: dict[str, Any] = {
@@ -42,8 +43,8 @@ def participants(net: Devnet, record: EpochRecord) -> dict[str, Any]:
         "active_participants_bytes": "",
         "validators": [],
     }
-    if net.chain is not None:
-        payload.update(net.chain.proof_fields(record.epoch_id))
+    if chain is not None:
+        payload.update(chain.proof_fields(record.epoch_id))
     if net.dialect != "2025":
         payload["excluded_participants"] = [
             {"address": address, "reason": reason, "exclusion_block_height": height}

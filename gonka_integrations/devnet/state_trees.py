@@ -124,14 +124,22 @@ class State:
         leaf = _path(self.root, key)[-1]
         return leaf.value if leaf.key == key else None
 
-    def store_proof(self, key: bytes) -> bytes:
-        """ICS-23 proof, encoded, that the inference store holds *key*."""
+    def store_path(self, key: bytes) -> tuple[Node, list[tuple[bytes, bytes]]]:
+        """Leaf of *key* in the inference store, and the steps from it to the root.
+
+        Raises:
+            KeyError: The store does not hold *key*.
+        """
         path = _path(self.root, key)
-        leaf = path[-1]
-        if leaf.key != key:
+        if path[-1].key != key:
             raise KeyError(key)
         steps = [_step(parent, child) for parent, child in itertools.pairwise(path)]
-        return encode_proof(key, leaf.value, leaf.head, steps[::-1])
+        return path[-1], steps[::-1]
+
+    def store_proof(self, key: bytes) -> bytes:
+        """ICS-23 proof, encoded, that the inference store holds *key*."""
+        leaf, steps = self.store_path(key)
+        return encode_proof(key, leaf.value, leaf.head, steps)
 
     def root_proof(self, store: str = STORE) -> bytes:
         """ICS-23 proof, encoded, that the application holds *store*."""
@@ -182,13 +190,26 @@ def _simple_path(leaves: list[bytes], index: int) -> list[tuple[bytes, bytes]]:
 
 
 def encode_proof(
-    key: bytes, value: bytes, leaf_prefix: bytes, steps: list[tuple[bytes, bytes]]
+    key: bytes,
+    value: bytes,
+    leaf_prefix: bytes,
+    steps: list[tuple[bytes, bytes]],
+    *,
+    prehash: int = 1,
 ) -> bytes:
-    """A `CommitmentProof` with one existence proof; *steps* are prefix and suffix, leaf first."""
+    """A `CommitmentProof` with one existence proof.
+
+    Args:
+        key: Key of the leaf.
+        value: Its value.
+        leaf_prefix: What the leaf's hash begins with.
+        steps: Prefix and suffix of each inner operation, from the leaf on.
+        prehash: How the value is hashed before: 1 is SHA-256, 0 not at all.
+    """
     leaf = b"".join(
         (
             varint_field(1, 1),  # SHA-256
-            varint_field(3, 1),  # over the hashed value
+            varint_field(3, prehash),
             varint_field(4, 1),  # with lengths as varints
             bytes_field(5, leaf_prefix),
         )
