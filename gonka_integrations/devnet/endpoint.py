@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route, Router
@@ -51,7 +52,6 @@ class ServedEndpoint:
         self._switch = FaultSwitch(rng)
         self._read_switch = FaultSwitch(rng)
         self._killed = False
-        self._router = Router(routes=list(self.routes()))
         self.listener = Listener(self._app, port=port, resets_next=self._resets_next)
         self.url = f"http://127.0.0.1:{self.listener.port}"
         self.manner = Manner(token_delay=net.token_delay)
@@ -145,6 +145,10 @@ class ServedEndpoint:
         return self._switch.resets_connection() or self._read_switch.resets_connection()
 
     # -- serving --------------------------------------------------------------------------------
+
+    @cached_property
+    def _router(self) -> Router:
+        return Router(routes=list(self.routes()))
 
     def routes(self) -> Iterable[Route]:
         """The GET routes of this kind of endpoint."""

@@ -59,8 +59,7 @@ class TestKey:
     def from_label(cls, label: str) -> TestKey:
         """The key of *label*; the same in every run."""
         secret = int.from_bytes(_digest(label), "big") % (ORDER - 1) + 1
-        key = ec.derive_private_key(secret, ec.SECP256K1())
-        public = key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+        public = _public_key(secret)
         return cls(f"{secret:064x}", public, address_of(public))
 
 
@@ -132,6 +131,16 @@ class ReplayGuard:
             return False
         self._seen[signature] = now
         return True
+
+
+def _public_key(secret: int) -> bytes:
+    try:
+        import coincurve  # noqa: PLC0415 - optional, a hundredth of the cost
+    except ImportError:
+        key = ec.derive_private_key(secret, ec.SECP256K1()).public_key()
+        return key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    made: bytes = coincurve.PrivateKey.from_int(secret).public_key.format(compressed=True)
+    return made
 
 
 def _digest(label: str) -> bytes:

@@ -89,14 +89,16 @@ class Devnet(NetworkState):
         self._host_models = tuple(tuple(one) for one in host_models)
         self._weights = tuple(weights)
         self._first_epoch = epoch
-        self._next_port = port
+        self._first_port = self._next_port = port
         self._active: set[int] = set()
         self._thread = LoopThread("gonka-devnet")
 
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Start every server and put the first epoch in force."""
+        """Start every server and put the first epoch in force; nothing when it runs already."""
+        if self._thread.running:
+            return self
         self._thread.start()
         try:
             self.call(self._start())
@@ -139,6 +141,7 @@ class Devnet(NetworkState):
 
     async def _start(self) -> None:
         hosts, gateways, providers = self._counts
+        self.hosts, self._active, self._next_port = [], set(), self._first_port
         await self._join(hosts)
         self.gateways = [Gateway(self, index, port=self._port()) for index in range(gateways)]
         self.providers = [Provider(self, index, port=self._port()) for index in range(providers)]
