@@ -24,7 +24,6 @@ STREAMS = [
     b"\n\n\ndata: last one without its blank line",
     b"data\n\ndata:\n\n",
     b"\xef\xbb\xbfdata: after a byte-order mark\n\n",
-    b"\xef\xbb\xbf" * 3000 + b"\n",
 ]
 
 
@@ -62,6 +61,10 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 )
 def test_events(stream: bytes, events: list[bytes], stray: bytes | None) -> None:
     assert parse([stream]) == (events, stray)
+
+
+def test_byte_order_marks_without_end_are_stray_text() -> None:
+    assert parse([b"\xef\xbb\xbf" * 3000 + b"\n"])[1] is not None
 
 
 def test_a_field_without_a_value_is_no_stray_text() -> None:
