@@ -9,6 +9,13 @@ import typer
 from .. import __version__
 from ..errors import GonkaConfigError, GonkaError
 from . import keys, screen
+from .bench import bench
+from .chat import chat
+from .devnet import devnet
+from .doctor import doctor
+from .network import epoch, models, participants
+from .status import status
+from .verify import verify
 
 __all__ = ["app", "run"]
 
@@ -21,7 +28,13 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for _command in (doctor, participants, models, epoch, verify, chat, status, bench):
+    app.command()(_command)
 app.add_typer(keys.app, name="keys")
+app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(devnet)
 
 _FAILED, _WRONG = 1, 2
 

@@ -62,14 +62,14 @@ def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]) 
 
 def note(text: str) -> None:
     """Print a line that belongs to no table; hosts' texts in it are not read as markup."""
-    console().print(Text(text))
+    console().print(Text(text), soft_wrap=True)
 
 
 def error(text: str) -> None:
     """Print an error on standard error."""
     message = Text("error: ", style="bold red")
     message.append(text, style="default not bold")
-    console(stderr=True).print(message)
+    console(stderr=True).print(message, soft_wrap=True)
 
 
 def _cell(value: Any) -> Text:

@@ -15,6 +15,8 @@ import pytest
 
 pytest.importorskip("typer")
 
+FOLDERS = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -43,7 +45,7 @@ def gonka(tmp_path: Path) -> Gonka:
             text=True,
             timeout=seconds,
             check=False,
-            env=kept | {"XDG_CONFIG_HOME": str(tmp_path), "NO_COLOR": "1"} | environment,
+            env=kept | dict.fromkeys(FOLDERS, str(tmp_path)) | {"NO_COLOR": "1"} | environment,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

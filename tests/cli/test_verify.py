@@ -1,0 +1,58 @@
+"""`gonka verify`: the chain of evidence, and refusal of what is not proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gonka_integrations.devnet import Devnet
+
+from .conftest import Gonka
+
+pytest.importorskip("cryptography")
+
+
+@pytest.fixture
+def proven() -> Iterator[Devnet]:
+    with Devnet(hosts=3, gateways=0, proofs=True) as net:
+        yield net
+
+
+def test_evidence_line_by_line(gonka: Gonka, proven: Devnet) -> None:
+    ran = gonka("verify", *proven.source_urls[:2], "--trust", f"agreement@{proven.chain_id}")
+    assert ran.code == 0, ran.out + ran.err
+    assert "Proven: 3 participants" in ran.out
+    assert "2 sources agree" in ran.out
+    assert "FAIL" not in ran.out
+
+
+def test_evidence_as_json(gonka: Gonka, proven: Devnet) -> None:
+    trust = f"agreement:3@{proven.chain_id}"
+    told = gonka("verify", "--json", *proven.source_urls, "--trust", trust).json
+    assert told["verified"]
+    assert all(line["holds"] for line in told["evidence"])
+
+
+def test_another_chain_is_refused(gonka: Gonka, proven: Devnet) -> None:
+    ran = gonka("verify", *proven.source_urls[:2])
+    assert ran.code == 1
+    assert "gonka-mainnet" in ran.err
+    assert "FAIL" in ran.out
+
+
+def test_a_network_without_proofs_is_refused(gonka: Gonka, devnet: Devnet) -> None:
+    ran = gonka("verify", *devnet.source_urls[:2], "--json")
+    assert ran.code == 1
+    assert ran.json["verified"] is False
+
+
+def test_one_source_cannot_agree(gonka: Gonka, proven: Devnet) -> None:
+    ran = gonka("verify", proven.source_url, "--trust", f"agreement@{proven.chain_id}")
+    assert ran.code == 1
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("trust", ["faith", "checkpoint:x:y", "checkpoint:5:00"])
+def test_a_wrong_trust_root_is_2(gonka: Gonka, proven: Devnet, trust: str) -> None:
+    assert gonka("verify", proven.source_url, "--trust", trust).code == 2
