@@ -59,11 +59,12 @@ def _verifier() -> Callable[[bytes, int, int, bytes], bool]:
     try:
         import coincurve  # noqa: PLC0415 - optional, a third of the cost
     except ImportError:
-        return _verify_with_cryptography
-    return _coincurve_verifier(coincurve)
+        return verify_with_cryptography
+    return coincurve_verifier(coincurve)
 
 
-def _verify_with_cryptography(public_key: bytes, r: int, s: int, digest: bytes) -> bool:
+def verify_with_cryptography(public_key: bytes, r: int, s: int, digest: bytes) -> bool:
+    """Verify with OpenSSL, through `cryptography`."""
     try:
         _cryptography_key(public_key).verify(encode_dss_signature(r, s), digest, _PREHASHED)
     except InvalidSignature:
@@ -76,7 +77,8 @@ def _cryptography_key(public_key: bytes) -> ec.EllipticCurvePublicKey:
     return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), public_key)
 
 
-def _coincurve_verifier(coincurve: Any) -> Callable[[bytes, int, int, bytes], bool]:
+def coincurve_verifier(coincurve: Any) -> Callable[[bytes, int, int, bytes], bool]:
+    """A function that verifies with libsecp256k1, through the module *coincurve*."""
     key_of = lru_cache(maxsize=1024)(coincurve.PublicKey)
 
     def verify(public_key: bytes, r: int, s: int, digest: bytes) -> bool:
