@@ -51,6 +51,16 @@ class GonkaClientFactory:
         )
 
     @property
+    def config(self) -> GonkaConfig:
+        """What the clients are made with."""
+        return self._config
+
+    @property
+    def requester_address(self) -> str | None:
+        """Other name of `address`."""
+        return self._config.requester
+
+    @property
     def address(self) -> str | None:
         """Account that pays for the requests."""
         return self._config.requester

@@ -16,6 +16,8 @@ from .transport import BASE_URL, AsyncMultiplexTransport, MultiplexTransport
 from .urls import host_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import openai
 
 __all__ = ["Multiplexer"]
@@ -133,6 +135,18 @@ class Multiplexer(Engine):
                     del self._endpoints[identity]
             self.pool.replace(self._endpoints.values())
             return changed
+
+    def exchange(self, leaving: Iterable[Endpoint], coming: Iterable[Endpoint]) -> None:
+        """Take endpoints out and others in at once.
+
+        Endpoints that are among both keep their connections and history; what is under way at the
+        others finishes.
+        """
+        with self._changing:
+            for endpoint in leaving:
+                self._endpoints.pop(endpoint.identity, None)
+            self._endpoints.update((endpoint.identity, endpoint) for endpoint in coming)
+            self.pool.replace(self._endpoints.values())
 
     def get_stats(self) -> dict[str, Any]:
         """What was done so far; as `stats`."""
