@@ -40,8 +40,6 @@ _COLUMNS = (
     screen.Column("answers"),
     screen.Column("ms", number=True),
 )
-# A node allows ten reads a minute from one address.
-_LEAST_INTERVAL = 2.0
 
 
 class Board:
@@ -154,11 +152,11 @@ def _show(board: Board, *, as_json: bool, looks: int, interval: float) -> None:
         for left in range(looks - 1, -1, -1):
             screen.emit(board.as_dict()) if as_json else screen.console().print(board.table())
             if left:
-                time.sleep(max(interval, _LEAST_INTERVAL))
+                time.sleep(interval)
                 board.look()
         return
     with Live(board.table(), console=screen.console(), auto_refresh=False) as live:
         for _ in range(looks - 1):
-            time.sleep(max(interval, _LEAST_INTERVAL))
+            time.sleep(interval)
             board.look()
             live.update(board.table(), refresh=True)

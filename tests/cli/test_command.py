@@ -10,8 +10,10 @@ import sys
 import pytest
 
 from gonka_integrations import __version__
+from gonka_integrations.devnet import Devnet
 
 from .conftest import Gonka
+from .test_network import settings
 
 COMMANDS = (
     "doctor", "keys", "participants", "models", "epoch", "verify", "chat", "status", "bench",
@@ -32,8 +34,31 @@ def test_every_command_has_help(gonka: Gonka, name: str) -> None:
     assert "usage" in ran.out.lower()
 
 
-def test_version(gonka: Gonka) -> None:
-    assert __version__ in gonka("--version").out
+def test_version(gonka_process: Gonka) -> None:
+    assert __version__ in gonka_process("--version").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor", "--call"],
+        ["keys", "address"],
+        ["participants"],
+        ["models"],
+        ["epoch"],
+        ["chat", "Hello"],
+        ["status"],
+        ["bench", "-n", "1"],
+    ],
+)
+def test_every_command_runs_as_a_process(
+    gonka_process: Gonka, devnet: Devnet, arguments: list[str]
+) -> None:
+    ran = gonka_process(*arguments, **settings(devnet))
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out
+    assert devnet.private_key not in ran.out
+    assert str(devnet.gateway.api_key) not in ran.out
 
 
 @pytest.mark.parametrize(
