@@ -99,13 +99,25 @@ async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None, manne
     """Send *answer*, broken in the way of *fault*."""
     if answer.delay and await exchange.leaves_within(answer.delay):
         return
-    if answer.body is not None:
+    if answer.raw is not None:
+        await _deliver_raw(exchange, answer.raw)
+    elif answer.body is not None:
         await _deliver_plain(exchange, answer, fault)
     else:
         try:
             await _deliver_stream(exchange, answer, fault, manner)
         except EngineError as error:
             await _give_up(exchange, error, manner)
+
+
+async def _deliver_raw(exchange: Exchange, body: bytes) -> None:
+    exchange.succeed()
+    if not exchange.record.streams:
+        await exchange.answer_bytes(200, body, JSON, {})
+        return
+    await exchange.start_stream({})
+    await exchange.write(body)
+    await exchange.finish()
 
 
 async def _deliver_plain(exchange: Exchange, answer: Answer, fault: Fault | None) -> None:

@@ -38,11 +38,13 @@ class ServedEndpoint:
 
     Attributes:
         url: Base URL without a path.
-        manner: How it writes streams.
+        separator: Bytes after each event of a stream; some builds of the node send two blank lines.
         reads: Paths of the GET requests it met, newest last.
     """
 
     too_large: ErrorAnswer = TOO_LARGE
+    error_events = False
+    """Whether a failure in the middle of a stream is told by an event; else by bare text."""
 
     def __init__(self, net: Devnet, label: str, *, port: int = 0) -> None:
         self.net = net
@@ -54,7 +56,7 @@ class ServedEndpoint:
         self._killed = False
         self.listener = Listener(self._app, port=port, resets_next=self._resets_next)
         self.url = f"http://127.0.0.1:{self.listener.port}"
-        self.manner = Manner(token_delay=net.token_delay)
+        self.separator = b"\n\n"
         self.reads: list[str] = []
 
     # -- what tests look at ---------------------------------------------------------------------
@@ -145,6 +147,10 @@ class ServedEndpoint:
         return self._switch.resets_connection() or self._read_switch.resets_connection()
 
     # -- serving --------------------------------------------------------------------------------
+
+    @property
+    def _manner(self) -> Manner:
+        return Manner(self.separator, self.net.token_delay, self.error_events)
 
     @cached_property
     def _router(self) -> Router:
@@ -240,7 +246,7 @@ class ServedEndpoint:
                 self.served(record, answer)
 
         exchange.before_end = _once(settle)
-        await deliver(exchange, answer, fault, self.manner)
+        await deliver(exchange, answer, fault, self._manner)
 
     async def _recalled(self, exchange: Exchange) -> bool:
         record = exchange.record
@@ -251,7 +257,7 @@ class ServedEndpoint:
         if isinstance(known, ErrorAnswer):
             await exchange.answer(known, self.extra_headers(record))
         else:
-            await deliver(exchange, known, None, self.manner)
+            await deliver(exchange, known, None, self._manner)
         return True
 
 

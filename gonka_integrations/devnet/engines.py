@@ -35,6 +35,7 @@ class Answer:
     Attributes:
         body: A `chat.completion` object.
         chunks: `chat.completion.chunk` objects.
+        raw: The exact bytes of the body, instead of both.
         delay: Seconds before it begins.
         token_delay: Seconds between chunks with content; None is the network's.
         tokens: Tokens to charge for, 0 while unknown.
@@ -43,6 +44,7 @@ class Answer:
 
     body: dict[str, Any] | None = None
     chunks: AsyncIterator[dict[str, Any]] | Iterable[dict[str, Any]] = ()
+    raw: bytes | None = None
     delay: float = 0.0
     token_delay: float | None = None
     tokens: int = 0
@@ -97,7 +99,9 @@ class ResponderEngine:
             raise EngineError(*reply.error)
         answer = Answer(delay=reply.delay, token_delay=reply.token_delay)
         answer.tokens = usage_of(reply, envelope).get("total_tokens", 0)
-        if request.get("stream"):
+        if reply.raw is not None:
+            answer.raw = reply.raw
+        elif request.get("stream"):
             answer.chunks = chunks_of(reply, envelope)
         else:
             answer.body = completion_of(reply, envelope)

@@ -10,7 +10,7 @@ import uuid
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .delivery import Manner, each_chunk
+from .delivery import each_chunk
 from .endpoint import ServedEndpoint
 from .engines import Answer, EngineError
 from .exchange import Refusal
@@ -56,12 +56,12 @@ class Gateway(ServedEndpoint):
     """
 
     too_large: ErrorAnswer = GATEWAY_TOO_LARGE
+    error_events = True
 
     def __init__(self, net: Devnet, index: int, *, port: int = 0) -> None:
         self._reads = GatewayReads(self)
         self._admission = GatewayAdmission(self)
         super().__init__(net, f"gateway {index}", port=port)
-        self.manner = Manner(token_delay=net.token_delay, error_events=True)
         self.index = index
         self.api_key = f"gk-devnet-{index}"
         self.admin_api_key: str | None = None
@@ -153,6 +153,8 @@ class Gateway(ServedEndpoint):
         return {**self.extra_headers(record), "X-Devshard-ID": devshard}
 
     def _remember(self, answer: Answer, key: str) -> None:
+        if answer.raw is not None:
+            return
         if answer.body is not None:
             self.cache.put(key, Cached(body=answer.body), time.monotonic())
         elif self.cache.keeps != "nothing":

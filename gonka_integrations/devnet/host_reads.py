@@ -65,6 +65,8 @@ class HostReads:
         }
         for path, handler in table.items():
             yield Route(path, handler, methods=["GET"])
+        yield Route("/v1/chat/completions", self._gone, methods=["GET"])
+        yield Route("/v1/completions", self._gone, methods=["POST"])
         yield Route("/v1/devshard/{path:path}", self._devshard, methods=["GET", "POST"])
 
     async def _latest(self, _: Request) -> Response:
@@ -147,6 +149,11 @@ class HostReads:
 
     async def _chain_api(self, _: Request) -> Response:
         return _error(ErrorAnswer(501, b'{"code":12,"message":"Not Implemented","details":[]}'))
+
+    async def _gone(self, _: Request) -> Response:
+        if self._host.net.classic_gone:
+            return _error(texts.CLASSIC_GONE)
+        return _error(texts.node_error(404, "Not Found"))
 
     async def _devshard(self, _: Request) -> Response:
         return _error(texts.DEVSHARD_GONE)

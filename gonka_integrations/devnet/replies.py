@@ -52,6 +52,7 @@ class Reply:
         chunks: Raw chunk dicts that replace the rendered stream; envelope keys that are missing
             (id, object, created, model) are filled in. A plain call gets them merged.
         completion: Raw completion that replaces the rendered plain answer; filled in likewise.
+        raw: The exact bytes of the body, sent as they are; nothing else counts then.
         message: Fields merged into the message of a plain answer.
         error: (HTTP status, message): the engine refuses.
         delay: Seconds before the answer begins.
@@ -69,6 +70,7 @@ class Reply:
     logprobs: bool = False
     chunks: Sequence[Mapping[str, Any]] | None = None
     completion: Mapping[str, Any] | None = None
+    raw: bytes | None = None
     message: Mapping[str, Any] = field(default_factory=dict)
     error: tuple[int, str] | None = None
     delay: float = 0.0

@@ -314,6 +314,10 @@ def test_classic_inference_may_be_gone(client: httpx.Client) -> None:
         assert response.headers["deprecation"] == "true"
         assert response.headers["link"] == '</devshard/{version}>; rel="successor-version"'
         assert client.get(f"{net.source_url}/v1/epochs/current/participants").status_code == 200
+        assert client.get(f"{net.source_url}/v1/chat/completions").status_code == 410
+        devshard = client.post(f"{net.source_url}/v1/devshard/42/chat")
+        assert devshard.status_code == 410
+        assert devshard.json()["message"].startswith("/v1/devshard is deprecated")
 
 
 def test_a_body_of_more_than_10_mib_is_refused(net: Devnet, client: httpx.Client) -> None:

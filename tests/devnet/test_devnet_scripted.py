@@ -251,6 +251,20 @@ class TestOwnReplies:
         assert (answer["choices"], answer["odd"]) == ([], True)
         assert answer["object"] == "chat.completion"
 
+    def test_exact_bytes(self, net: Devnet, client: httpx.Client) -> None:
+        body = b": ping\r\n\r\ndata: {}\r\n\r\nunexpected end"
+        net.responder = lambda request: Reply(raw=body)
+        for streams in (False, True):
+            answer = ask(client, net, net.hosts[0], chat(stream=streams))
+            assert answer.content == body
+        assert net.hosts[0].requests[-1].outcome == "served"
+
+    def test_other_separators(self, net: Devnet, client: httpx.Client) -> None:
+        net.hosts[0].separator = b"\n\n\n"
+        text = ask(client, net, net.hosts[0], chat(stream=True)).text
+        net.hosts[0].separator = b"\n\n"
+        assert text.endswith("}\n\n\ndata: [DONE]\n\n\n")
+
     def test_an_error_in_every_envelope(self, net: Devnet, client: httpx.Client) -> None:
         net.responder = lambda request: Reply(error=(503, "overloaded"))
         answer = provider(client, net, chat())
