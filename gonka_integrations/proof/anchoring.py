@@ -78,8 +78,6 @@ class Anchor:
             MissingSignedHeader: A header in between is not served.
         """
         check_clock(block, asking.now, self._policy)
-        for trusted in self._store.headers():
-            asking.reader.know(trusted.validators)
         start = yield from self._start(block, asking)
         if start is None or is_trusted(start, block):
             self._store.remember([TrustedHeader.of(block)])

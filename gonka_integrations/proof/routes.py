@@ -78,18 +78,21 @@ class Run:
             load_json(payload, "payload") if isinstance(payload, bytes) else dict(payload),
             "payload",
         )
+        for trusted in self._verifier.store.headers():
+            self._reader.know(trusted.validators)
         record = yield from self._by_state(shown)
         if record is None:
             record = yield from self._by_payload(shown)
         if self._epoch is None:
-            self._note_epoch(record.epoch_id)
+            self._check_epoch_order(record.epoch_id)
+            self._verifier.store.remember((), record.epoch_id)
         return record.to_set(shown.get("excluded_participants"), source_url, verified=True)
 
-    def _note_epoch(self, epoch: int) -> None:
+    def _check_epoch_order(self, epoch: int) -> None:
+        """Epochs do not come back: what was current before a later one is a replay."""
         known = self._verifier.store.epoch
-        if epoch < known:
+        if self._epoch is None and epoch < known:
             raise StaleEpoch(f"freshness: epoch {epoch} is over, epoch {known} was proven before")
-        self._verifier.store.remember((), epoch)
 
     # -- the recent state -----------------------------------------------------------------------
 
@@ -171,6 +174,7 @@ class Run:
     def _by_payload(self, shown: dict[str, Any]) -> Steps[ActiveParticipants]:
         """The record by the proofs beside it and the header after the record's height."""
         claim = read_claim(shown, self._epoch, self.report)
+        self._check_epoch_order(claim.epoch)
         proof = prove_claim(claim, self._rules.layout, self.report)
         for source in self._sources:
             block = yield from self._attempt(self._signed(source, claim))

@@ -113,7 +113,7 @@ def _read_roots(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             body = file.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise _unreadable(path, str(error)) from error
