@@ -221,7 +221,8 @@ def _places(config: GonkaConfig, timeout: float) -> Iterator[Finding]:
     keyed = [place for place in known_places(config) if place.kind != "participant"]
     for place, reply in at_once(keyed, lambda one: probe(one, timeout)):
         if not reply.up:
-            detail = f"{place.base_url}: {reply.status or ''} {reply.detail}".strip()
+            why = " ".join(filter(None, [str(reply.status or ""), reply.detail]))
+            detail = f"{place.base_url}: {why}"
             yield Finding(place.kind, WRONG, detail, _advice(reply.status))
             continue
         names = [model.id for model in _listed(reply.body)]
@@ -249,7 +250,8 @@ def _place(config: GonkaConfig, place: Place, names: list[str], milliseconds: fl
     if lacking:
         detail = f"{place.base_url} does not list {config.model}; it has {', '.join(names)}"
         return Finding(place.kind, WRONG, detail, "names are case-sensitive; see gonka models")
-    return Finding(place.kind, OK, f"{place.base_url}: {len(names)} models, {milliseconds:.0f} ms")
+    count = "1 model" if len(names) == 1 else f"{len(names)} models"
+    return Finding(place.kind, OK, f"{place.base_url}: {count}, {milliseconds:.0f} ms")
 
 
 def _readiness(config: GonkaConfig, place: Place, timeout: float) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ __all__ = ["devnet"]
 
 
 def devnet(context: typer.Context) -> None:
-    """Start a Gonka network on this machine and print how to use it (--help lists its options)."""
+    """Start a Gonka network on this machine and print how to use it."""
     try:
         from ..devnet.__main__ import main  # noqa: PLC0415 - an optional dependency is behind it
     except ImportError as missing:

@@ -30,12 +30,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 SourceUrl = Annotated[
     list[str] | None,
     typer.Option(
-        "--source-url", "-s", help="Node to discover from; repeatable. [env: GONKA_SOURCE_URL]"
+        "--source-url", "-s", help="Node to discover from; repeatable. Default: GONKA_SOURCE_URL."
     ),
 ]
 EndpointList = Annotated[
     list[str] | None,
-    typer.Option("--endpoint", help="Participant url;address; repeatable. [env: GONKA_ENDPOINTS]"),
+    typer.Option(
+        "--endpoint", help="Participant url;address; repeatable. Default: GONKA_ENDPOINTS."
+    ),
 ]
 BaseUrl = Annotated[
     list[str] | None,
@@ -43,15 +45,15 @@ BaseUrl = Annotated[
         "--base-url",
         "-g",
         help="Gateway, with /v1; repeatable. Its key is read from GONKA_BROKER_API_KEY. "
-        "[env: GONKA_BROKER_URL]",
+        "Default: GONKA_BROKER_URL.",
     ),
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--key-file", "-k", help="File made by `gonka keys`. [env: GONKA_PRIVATE_KEY]"),
+    typer.Option("--key-file", "-k", help="File made by gonka keys. Default: GONKA_PRIVATE_KEY."),
 ]
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model to use. [env: GONKA_MODEL]")
+    str | None, typer.Option("--model", "-m", help="Model to use. Default: GONKA_MODEL.")
 ]
 AllowPrivateHosts = Annotated[
     bool, typer.Option("--allow-private-hosts", help="Accept hosts on private networks.")

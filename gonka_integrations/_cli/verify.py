@@ -23,7 +23,7 @@ __all__ = ["verify"]
 def verify(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(help="Nodes to ask, of different people. [env: GONKA_SOURCE_URL]"),
+        typer.Argument(help="Nodes to ask, of different people. Default: GONKA_SOURCE_URL."),
     ] = None,
     trust: Annotated[
         str,
