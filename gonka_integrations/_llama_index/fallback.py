@@ -82,8 +82,10 @@ class Turn:
         """The response, saying who gave it when it was not the network."""
         if self.llm is None:
             return response
-        response.additional_kwargs = {**response.additional_kwargs, "gonka": self._chain.served()}
-        return _with_calls(self.llm, response)
+        served = self._chain.served(response.additional_kwargs.get("gonka"))
+        # A copy: the LLM that gave it goes on to report its own.
+        extra = {**response.additional_kwargs, "gonka": served}
+        return _with_calls(self.llm, response.model_copy(update={"additional_kwargs": extra}))
 
     def held(self, stream: Iterator[Any]) -> Iterator[Any]:
         """The responses of a stream; the first ones only when one of them says something.
@@ -159,8 +161,8 @@ class Chain:
             first.add_note(f"Fallback LLM {llm.class_name()}: {type(later).__name__}: {later}")
         raise first from error
 
-    def served(self) -> dict[str, Any]:
-        """Who serves now, as JSON values."""
+    def served(self, inner: Any = None) -> dict[str, Any]:
+        """Who serves now, as JSON values; *inner* is who served that LLM, when it knows."""
         position = len(self._errors) - 1
         llm = self.llms[position]
         attempts = [record.as_dict() for record in getattr(self._errors[0], "attempts", ())]
@@ -172,6 +174,7 @@ class Chain:
             "failovers": len(self._errors),
             "error": str(self._errors[0]),
             "attempts": attempts,
+            **({"served": inner} if inner else {}),
         }
 
 

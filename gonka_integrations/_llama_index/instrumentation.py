@@ -29,6 +29,8 @@ from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.llms.callbacks import dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 
+from ..errors import GonkaError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -77,6 +79,7 @@ class _Call:
 
     def __init__(self, llm: Any, kind: _Kind, subject: Any, kwargs: dict[str, Any]) -> None:
         self.callbacks: CallbackManager = llm.callback_manager
+        self._llm = llm
         self._kind = kind
         self._subject = subject
         self._span = active_span_id.get()
@@ -106,7 +109,7 @@ class _Call:
         )
 
     def ended(self, response: Any) -> None:
-        counted_elsewhere = _reported_by_another(response, self.callbacks)
+        counted_elsewhere = _reported_by_another(self._llm, response)
         self.callbacks.on_event_end(
             CBEventType.LLM,
             # The LLM that took over reports to the same handlers: its event has the usage.
@@ -157,26 +160,14 @@ def _shown(kwargs: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-class TakenOver(dict[str, Any]):
-    """The `additional_kwargs["gonka"]` of an answer that one of `fallback_llms` gave.
-
-    Attributes:
-        error: Why the network did not answer.
-        callbacks: Where that LLM reports its events.
-    """
-
-    def __init__(self, data: dict[str, Any], error: Exception, callbacks: CallbackManager) -> None:
-        super().__init__(data)
-        self.error = error
-        self.callbacks = callbacks
-
-
-def _reported_by_another(response: Any, callbacks: CallbackManager) -> Exception | None:
-    served = getattr(response, "additional_kwargs", {}).get("gonka")
-    if not isinstance(served, TakenOver):
+def _reported_by_another(llm: Any, response: Any) -> GonkaError | None:
+    """Why the network did not answer, when an LLM did that reports to the same handlers."""
+    served = getattr(response, "additional_kwargs", {}).get("gonka") or {}
+    if served.get("kind") != "fallback_llm":
         return None
-    same = {id(h) for h in served.callbacks.handlers} & {id(h) for h in callbacks.handlers}
-    return served.error if same else None
+    other = llm.fallback_llms[served["fallback"]].callback_manager
+    same = {id(h) for h in other.handlers} & {id(h) for h in llm.callback_manager.handlers}
+    return GonkaError(served["error"]) if same else None
 
 
 def _subject(kind: _Kind, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

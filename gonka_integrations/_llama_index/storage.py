@@ -59,7 +59,15 @@ def thaw(state: Mapping[str, Any]) -> dict[str, Any]:
     frozen = state.get("fallback_llms")
     if frozen is None:
         return dict(state)
-    return {**state, "fallback_llms": [pickle.loads(llm.data) for llm in frozen]}  # noqa: S301
+    return {**state, "fallback_llms": [_whole(pickle.loads(llm.data)) for llm in frozen]}  # noqa: S301
+
+
+def _whole(llm: LLM) -> LLM:
+    """The LLM with defaults for what the framework left out of its pickle."""
+    for name, field in type(llm).model_fields.items():
+        if name not in llm.__dict__ and not field.is_required():
+            llm.__dict__[name] = field.get_default(call_default_factory=True)
+    return llm
 
 
 def _pickled(llm: LLM) -> bytes:
