@@ -100,6 +100,11 @@ class GonkaClientFactory:
         kept["endpoints"] = [f"{base_url};{participant.address}"]
         return GonkaSession(GonkaConfig(**kept))
 
-    @staticmethod
-    def _defaults(options: dict[str, Any]) -> dict[str, Any]:
-        return {"base_url": BASE_URL, "api_key": "signed-per-request", "max_retries": 0} | options
+    def _defaults(self, options: dict[str, Any]) -> dict[str, Any]:
+        defaults = {
+            "base_url": BASE_URL,
+            "api_key": "signed-per-request",
+            "max_retries": 0,
+            "timeout": self._config.timeout,
+        }
+        return defaults | options
