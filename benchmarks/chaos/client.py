@@ -10,7 +10,9 @@ import time
 from typing import Any
 
 from .control import Control
+from .load import Load
 from .scenarios import SCENARIOS, Setting
+from .subjects import Place
 
 
 async def run(task: dict[str, Any]) -> dict[str, Any]:
@@ -18,14 +20,15 @@ async def run(task: dict[str, Any]) -> dict[str, Any]:
     await control.forget(task["seed"])
     await control.latency(0.05)
     module = importlib.import_module(f"benchmarks.chaos.subjects.{task['module']}")
-    limit = 1.5 if task["scenario"].startswith("chaos") else 1.0
-    subject = module.make(task["urls"], limit, task["seed"], **task["options"])
+    test = SCENARIOS[task["scenario"]]
+    place = Place(task["urls"], test.limit, test.deadline, task["seed"])
+    subject = module.make(place, **task["options"])
     setting = Setting(subject.call, getattr(subject, "stream", None), control, task["seed"])
     cpu = time.process_time()
-    figures = await SCENARIOS[task["scenario"]](setting)
+    figures = await test.run(setting)
     if figures is not None:
         figures["cpu s"] = time.process_time() - cpu
-    return {"figures": figures}
+    return {"figures": figures, "errors": dict(Load.errors.most_common(3))}
 
 
 def main() -> None:

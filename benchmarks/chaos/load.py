@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..common import answers
 from .host import WORDS
@@ -14,6 +16,7 @@ from .host import WORDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NUMBERS = re.compile(r"\d+")
 TEXT = answers.text(WORDS)
 
 #: does one call; appends the pieces of text it hands to the application
@@ -47,6 +50,9 @@ class Outcome:
 class Load:
     """*callers* tasks that repeat *operation* until *count* calls began or *seconds* passed."""
 
+    #: what calls failed with in this process, for the record of the run
+    errors: ClassVar[Counter[str]] = Counter()
+
     operation: Operation
     callers: int = 20
     count: int = 10**9
@@ -79,6 +85,7 @@ class Load:
             await self.operation(pieces)
         except Exception as error:  # noqa: BLE001 - every failure of a library is a result
             kind, reason = _failure(error, pieces), f"{type(error).__name__}: {error}"[:160]
+            self.errors[_NUMBERS.sub("N", reason)] += 1
             return Outcome(start, time.perf_counter() - began, kind, reason)
         kind = "ok" if "".join(pieces) == TEXT else "wrong"
         return Outcome(start, time.perf_counter() - began, kind)

@@ -7,7 +7,7 @@ Times are seconds from the start of the load; the first half second is warm-up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ from ..common.stats import median, quantile
 from .load import Load, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .control import Control, Fault
     from .load import Operation
 
 ALL = list(range(10))
 THREE = [0, 3, 6]
 Figures = dict[str, float]
+#: seconds from the start of the load, who, and what they do wrong from then on (nothing: healed)
+Steps = Sequence[tuple[float, list[int], list["Fault"]]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ async def _share(control: Control, hosts: list[int], low: float, high: float) ->
     return 100 * sum(requests[host] for host in hosts) / max(1, sum(requests))
 
 
-async def _script(control: Control, steps: Sequence[tuple[float, list[int], list[Fault]]]) -> None:
+async def _script(control: Control, steps: Steps) -> None:
     """At each time, give *hosts* those faults (an empty list heals them)."""
     now = 0.0
     for at, hosts, faults in steps:
@@ -71,9 +71,7 @@ async def _script(control: Control, steps: Sequence[tuple[float, list[int], list
         await control.fail(hosts, *faults)
 
 
-async def _run(
-    setting: Setting, load: Load, steps: Sequence[tuple[float, list[int], list[Fault]]] = ()
-) -> list[Outcome]:
+async def _run(setting: Setting, load: Load, steps: Steps = ()) -> list[Outcome]:
     await setting.control.forget(setting.seed)
     if steps and steps[0][0] == 0:
         await setting.control.fail(steps[0][1], *steps[0][2])
@@ -206,10 +204,7 @@ def three_streams_fail(fault: Fault) -> Scenario:
 
 async def all_down(setting: Setting) -> Figures:
     """Nobody listens from 1 s to 6 s; watched until 18 s."""
-    steps: list[tuple[float, list[int], list[Fault]]] = [
-        (1.0, ALL, [{"kind": "refuse"}]),
-        (6.0, ALL, []),
-    ]
+    steps: Steps = [(1.0, ALL, [{"kind": "refuse"}]), (6.0, ALL, [])]
     outcomes = await _run(setting, Load(setting.call, seconds=18), steps)
     down = _within(outcomes, 1.0, 5.9)
     firsts = [outcome.end - 6 for outcome in outcomes if outcome.ok and outcome.end > 6]
@@ -222,23 +217,23 @@ async def all_down(setting: Setting) -> Figures:
 
 
 async def broad_outage(setting: Setting) -> Figures:
-    """Every host answers 503 for 10 s."""
-    steps: list[tuple[float, list[int], list[Fault]]] = [
-        (0.0, ALL, [{"kind": "status", "status": 503}]),
-    ]
-    outcomes = await _run(setting, Load(setting.call, seconds=10), steps)
+    """Every host answers 503 for 10 s, from before the first call."""
+    outcomes = await _run(
+        setting,
+        Load(setting.call, seconds=10),
+        [(0.0, ALL, [{"kind": "status", "status": 503}])],
+    )
     counts = await setting.control.counts(0, 10)
     return {
         "calls": len(outcomes), "sent": sum(counts["requests"]),
         "sent per call": sum(counts["requests"]) / max(1, len(outcomes)),
+        "sent per second": sum(counts["requests"]) / 10,
     }  # fmt: skip
 
 
 async def replays(setting: Setting) -> Figures:
     """Three hosts answer 503; hosts refuse a signature they have seen."""
-    steps: list[tuple[float, list[int], list[Fault]]] = [
-        (0.0, THREE, [{"kind": "status", "status": 503}]),
-    ]
+    steps: Steps = [(0.0, THREE, [{"kind": "status", "status": 503}])]
     outcomes = await _run(setting, Load(setting.call, count=400, seconds=20), steps)
     return {
         "success %": _success(outcomes),
@@ -246,22 +241,37 @@ async def replays(setting: Setting) -> Figures:
     }
 
 
-SCENARIOS: dict[str, Scenario] = {
-    "3 of 10 refuse": three_fail({"kind": "refuse"}),
-    "3 of 10 answer 503": three_fail({"kind": "status", "status": 503}),
-    "3 of 10 answer 429": three_fail({"kind": "status", "status": 429}),
-    "3 of 10 answer 429, Retry-After 2": three_fail(
-        {"kind": "status", "status": 429, "headers": {"Retry-After": "2"}}
+@dataclass(frozen=True)
+class Test:
+    """A scenario with its time limits in seconds: of one attempt, and of a whole call of ours."""
+
+    run: Scenario
+    limit: float = 1.0
+    deadline: float = 10.0
+
+
+SCENARIOS: dict[str, Test] = {
+    "3 of 10 refuse": Test(three_fail({"kind": "refuse"})),
+    "3 of 10 answer 503": Test(three_fail({"kind": "status", "status": 503})),
+    "3 of 10 answer 429": Test(three_fail({"kind": "status", "status": 429})),
+    "3 of 10 answer 429, Retry-After 2": Test(
+        three_fail({"kind": "status", "status": 429, "headers": {"Retry-After": "2"}})
     ),
-    "3 of 10 go silent": three_fail({"kind": "hang"}, after=10),
-    "3 of 10 send HTML": three_fail({"kind": "html"}),
-    "chaos, calls (20 ms)": chaos_calls(0.02),
-    "chaos, calls (50 ms)": chaos_calls(0.05),
-    "chaos, streams (20 ms)": chaos_streams(0.02),
-    "every host fails 20 %": random_failures,
-    "3 of 10 cut after the role": three_streams_fail({"kind": "role_then_cut"}),
-    "3 of 10 end without finish": three_streams_fail({"kind": "no_finish", "after_tokens": 5}),
-    "all down 5 s": all_down,
-    "broad outage (503)": broad_outage,
-    "replayed signatures refused": replays,
+    "3 of 10 go silent": Test(three_fail({"kind": "hang"}, after=10)),
+    "3 of 10 send HTML": Test(three_fail({"kind": "html"})),
+    "chaos, calls (20 ms)": Test(chaos_calls(0.02), limit=1.5),
+    "chaos, calls (50 ms)": Test(chaos_calls(0.05), limit=1.5),
+    "chaos, streams (20 ms)": Test(chaos_streams(0.02), limit=1.5),
+    "every host fails 20 %": Test(random_failures),
+    "3 of 10 cut after the role": Test(three_streams_fail({"kind": "role_then_cut"})),
+    "3 of 10 stall after the role": Test(
+        three_streams_fail({"kind": "hang_mid_stream", "after_tokens": 0})
+    ),
+    "3 of 10 end without finish": Test(
+        three_streams_fail({"kind": "no_finish", "after_tokens": 5})
+    ),
+    "all down 5 s": Test(all_down),
+    "broad outage (503), calls of 2 s": Test(broad_outage, deadline=2.0),
+    "broad outage (503), calls of 10 s": Test(broad_outage),
+    "replayed signatures refused": Test(replays),
 }

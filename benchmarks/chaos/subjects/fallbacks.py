@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from langchain_openai import ChatOpenAI
 
-from . import MESSAGES, MODEL, take
+from . import MESSAGES, MODEL, Place, take
 
 
 class Fallbacks:
-    def __init__(self, urls: list[str], limit: float) -> None:
+    def __init__(self, place: Place) -> None:
         models = [
-            ChatOpenAI(model=MODEL, base_url=f"{url}/v1", api_key="sk-benchmark", timeout=limit)
-            for url in urls
+            ChatOpenAI(
+                model=MODEL, base_url=f"{url}/v1", api_key="sk-benchmark", timeout=place.limit
+            )
+            for url in place.urls
         ]
         self._model = models[0].with_fallbacks(models[1:])
 
@@ -23,5 +25,5 @@ class Fallbacks:
             take(chunk.content, pieces)
 
 
-def make(urls: list[str], limit: float, seed: int) -> Fallbacks:  # noqa: ARG001
-    return Fallbacks(urls, limit)
+def make(place: Place) -> Fallbacks:
+    return Fallbacks(place)

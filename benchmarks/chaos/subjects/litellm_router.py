@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import litellm
 
-from . import MESSAGES, MODEL, take
+from . import MESSAGES, MODEL, Place, take
 
 litellm.telemetry = False
 litellm.suppress_debug_info = True
 
 
 class LiteLlm:
-    def __init__(self, urls: list[str], limit: float) -> None:
+    def __init__(self, place: Place) -> None:
         self._router = litellm.Router(
             model_list=[
                 {
@@ -20,11 +20,11 @@ class LiteLlm:
                         "model": f"openai/{MODEL}",
                         "api_base": f"{url}/v1",
                         "api_key": "sk-benchmark",
-                        "timeout": limit,
-                        "stream_timeout": limit,
+                        "timeout": place.limit,
+                        "stream_timeout": place.limit,
                     },
                 }
-                for url in urls
+                for url in place.urls
             ],
             num_retries=2,
         )
@@ -40,5 +40,5 @@ class LiteLlm:
             take(chunk.choices and chunk.choices[0].delta.content, pieces)
 
 
-def make(urls: list[str], limit: float, seed: int) -> LiteLlm:  # noqa: ARG001
-    return LiteLlm(urls, limit)
+def make(place: Place) -> LiteLlm:
+    return LiteLlm(place)

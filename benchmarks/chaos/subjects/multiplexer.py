@@ -5,15 +5,18 @@ from __future__ import annotations
 from multiplexer_llm import Multiplexer
 from openai import AsyncOpenAI
 
-from . import MESSAGES, MODEL
+from . import MESSAGES, MODEL, Place
 
 
 class MultiplexerLlm:
-    def __init__(self, urls: list[str], limit: float, retries: int) -> None:
+    def __init__(self, place: Place, retries: int) -> None:
         self._multiplexer = Multiplexer()
-        for index, url in enumerate(urls):
+        for index, url in enumerate(place.urls):
             client = AsyncOpenAI(
-                base_url=f"{url}/v1", api_key="sk-benchmark", timeout=limit, max_retries=retries
+                base_url=f"{url}/v1",
+                api_key="sk-benchmark",
+                timeout=place.limit,
+                max_retries=retries,
             )
             self._multiplexer.add_model(client, 1, f"{MODEL}/{index}")
 
@@ -22,5 +25,5 @@ class MultiplexerLlm:
         pieces.append(done.choices[0].message.content)
 
 
-def make(urls: list[str], limit: float, seed: int, retries: int) -> MultiplexerLlm:  # noqa: ARG001
-    return MultiplexerLlm(urls, limit, retries)
+def make(place: Place, retries: int) -> MultiplexerLlm:
+    return MultiplexerLlm(place, retries)

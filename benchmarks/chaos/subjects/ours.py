@@ -8,23 +8,21 @@ from typing import Any
 
 from gonka_integrations import GonkaConfig, GonkaSession, PrivateKey
 
-from . import MESSAGES, MODEL, take
+from . import MESSAGES, MODEL, Place, take
 
 _PAYLOAD = {"model": MODEL, "messages": MESSAGES}
 
 
-def parameters(
-    urls: list[str], limit: float, hedge: float | None, seconds: float
-) -> dict[str, Any]:
-    """Connection parameters: *limit* per attempt, *seconds* for the whole call."""
-    addresses = [PrivateKey.from_hex(f"{index + 2:064x}").address for index in range(len(urls))]
+def parameters(place: Place, hedge: float | None) -> dict[str, Any]:
+    """Connection parameters for every door."""
+    keys = [PrivateKey.from_hex(f"{index + 2:064x}") for index in range(len(place.urls))]
     return {
         "model": MODEL,
         "private_key": "1" * 64,
-        "endpoints": [f"{url};{address}" for url, address in zip(urls, addresses, strict=True)],
-        "first_token_timeout": limit,
-        "idle_timeout": limit,
-        "timeout": seconds,
+        "endpoints": [f"{url};{key.address}" for url, key in zip(place.urls, keys, strict=True)],
+        "first_token_timeout": place.limit,
+        "idle_timeout": place.limit,
+        "timeout": place.deadline,
         "hedge_after": hedge,
         "refresh_enabled": False,
         "allow_private_hosts": True,
@@ -109,5 +107,5 @@ def _text(chunk: dict[str, Any]) -> str | None:
     return chunk["choices"][0]["delta"].get("content") if chunk["choices"] else None
 
 
-def make(urls: list[str], limit: float, seed: int, door: str, hedge: float | None = None) -> Any:  # noqa: ARG001
-    return _DOORS[door](parameters(urls, limit, hedge, seconds=10.0))
+def make(place: Place, door: str, hedge: float | None = None) -> Any:
+    return _DOORS[door](parameters(place, hedge))

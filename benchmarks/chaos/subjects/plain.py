@@ -6,15 +6,16 @@ import random
 
 from openai import AsyncOpenAI
 
-from . import MESSAGES, MODEL, take
+from . import MESSAGES, MODEL, Place, take
 
 
 class Plain:
-    def __init__(self, urls: list[str], limit: float, seed: int) -> None:
+    def __init__(self, place: Place) -> None:
         self._clients = [
-            AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-benchmark", timeout=limit) for url in urls
+            AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-benchmark", timeout=place.limit)
+            for url in place.urls
         ]
-        self._chance = random.Random(seed)
+        self._chance = random.Random(place.seed)
 
     async def call(self, pieces: list[str]) -> None:
         client = self._chance.choice(self._clients)
@@ -29,5 +30,5 @@ class Plain:
             take(chunk.choices and chunk.choices[0].delta.content, pieces)
 
 
-def make(urls: list[str], limit: float, seed: int) -> Plain:
-    return Plain(urls, limit, seed)
+def make(place: Place) -> Plain:
+    return Plain(place)
