@@ -205,7 +205,7 @@ class RefreshManager:
         self._woken = False
         try:
             found = yield from self.discovery.participants_flow()
-            if background and not self.is_running:
+            if background and self._thread.is_ended:
                 return RefreshResult(success=False, error=GonkaRefreshError("it was stopped"))
             result = self._take(found)
         except GonkaError as error:
