@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .early_faults import body_bytes
 from .engines import EngineError
 from .exchange import Exchange, dump
-from .texts import BY_ID, HTML, JSON, PLAIN, ErrorAnswer, html_page
+from .texts import JSON
 
 if TYPE_CHECKING:
     from .engines import Answer
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 # Deltas that share a system call when nothing waits between them.
 _BURST = 8
 _DONE = b"data: [DONE]"
-_GARBAGE = b"\x8b\x1f<<< not JSON >>>\x00\xff"
 _PLAIN_TAIL = b"unexpected end of JSON input\n"
 _STREAM_ERROR = {"error": {"message": "inference failed: upstream closed"}}
-_EARLY = frozenset({"refuse", "reset", "hang", "status", "html", "garbage", "empty"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,62 +36,6 @@ class Manner:
     separator: bytes = b"\n\n"
     token_delay: float = 0.0
     error_events: bool = False
-
-
-async def deliver_early(exchange: Exchange, fault: Fault) -> bool:
-    """Do what happens before an answer is even thought of.
-
-    Returns:
-        Whether the request is over.
-    """
-    if fault.kind in _EARLY:
-        exchange.record.outcome = f"fault:{fault.kind}"
-    if fault.delay and await exchange.leaves_within(fault.delay):
-        return True
-    if fault.kind not in _EARLY:
-        return False
-    if fault.kind in {"reset", "refuse"}:
-        await exchange.cut(reset=True)
-    elif fault.kind == "hang":
-        await exchange.leaves_within(None)
-    elif fault.kind in {"status", "html"}:
-        await exchange.answer(fault_answer(fault), fault.headers)
-    else:
-        await _answer_nonsense(exchange, fault)
-    return True
-
-
-async def _answer_nonsense(exchange: Exchange, fault: Fault) -> None:
-    body = b"" if fault.kind == "empty" else _bytes(fault.body, _GARBAGE)
-    if exchange.record.streams:
-        await exchange.start_stream({})
-        if body:
-            await exchange.write(body)
-        await exchange.finish()
-    else:
-        await exchange.answer_bytes(200, body, JSON, {})
-
-
-def fault_answer(fault: Fault) -> ErrorAnswer:
-    """The answer of a `status` or `html` fault."""
-    if fault.kind == "html" and fault.body is None:
-        return html_page(fault.status)
-    if isinstance(fault.body, str) and fault.body in BY_ID:
-        return BY_ID[fault.body]
-    fallback = dump({"error": _DEFAULT_TEXTS.get(fault.status, "devnet fault")}) + b"\n"
-    body = _bytes(fault.body, fallback)
-    if fault.kind == "html":
-        return ErrorAnswer(fault.status, body, HTML)
-    text = isinstance(fault.body, str) and not fault.body.lstrip().startswith(("{", "["))
-    return ErrorAnswer(fault.status, body, PLAIN if text else JSON)
-
-
-def _bytes(body: Any, fallback: bytes) -> bytes:
-    if body is None:
-        return fallback
-    if isinstance(body, bytes):
-        return body
-    return body.encode() if isinstance(body, str) else dump(body)
 
 
 async def deliver(exchange: Exchange, answer: Answer, fault: Fault | None, manner: Manner) -> None:
@@ -134,7 +77,7 @@ async def _deliver_plain(exchange: Exchange, answer: Answer, fault: Fault | None
         await exchange.answer_json(_unfinished(body, fault.after_tokens), answer.headers)
     elif fault.kind == "plain_text_tail":
         text = dump(body)
-        torn = text[: len(text) // 2] + _bytes(fault.body, _PLAIN_TAIL)
+        torn = text[: len(text) // 2] + body_bytes(fault.body, _PLAIN_TAIL)
         await exchange.answer_bytes(200, torn, JSON, answer.headers)
     else:
         await _tear(exchange, answer, fault)
@@ -219,7 +162,7 @@ async def _strike(exchange: Exchange, fault: Fault, manner: Manner) -> None:
         if fault.done:
             await exchange.write(_DONE + manner.separator)
     elif fault.kind == "plain_text_tail":
-        await exchange.write(_bytes(fault.body, _PLAIN_TAIL))
+        await exchange.write(body_bytes(fault.body, _PLAIN_TAIL))
     await exchange.finish()
 
 
@@ -251,18 +194,3 @@ async def each_chunk(
     else:
         for chunk in chunks:
             yield chunk
-
-
-_DEFAULT_TEXTS = {
-    400: "malformed request body",
-    401: "Unable to validate request against PubKey:invalid signature",
-    402: "Insufficient balance",
-    403: "Transfer Agent not allowed",
-    404: "model not found",
-    408: "request body read timeout",
-    413: "request body too large",
-    429: "Transfer Agent capacity reached. Try another TA from "
-    "http://host.example:8000/v1/epochs/current/participants",
-    500: "Inference node response with an error. code = 502. error = upstream.",
-    503: "no executors available for model",
-}

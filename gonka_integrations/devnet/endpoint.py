@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route, Router
 
-from .delivery import Manner, deliver, deliver_early, fault_answer
+from .delivery import Manner, deliver
+from .early_faults import deliver_early, fault_answer
 from .exchange import Exchange, Refusal
 from .faults import Fault, FaultRule, FaultSwitch
-from .recording import RecordedRequest, Recorder
+from .recording import Observed, RecordedRequest
 from .servers import Listener
-from .texts import TOO_LARGE, ErrorAnswer
+from .texts import TOO_LARGE, ErrorAnswer, node_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +29,7 @@ _logger = logging.getLogger("gonka_integrations.devnet.endpoint")
 _CHAT = "/v1/chat/completions"
 
 
-class ServedEndpoint:
+class ServedEndpoint(Observed):
     """One server of the network.
 
     Args:
@@ -47,10 +48,10 @@ class ServedEndpoint:
     """Whether a failure in the middle of a stream is told by an event; else by bare text."""
 
     def __init__(self, net: Devnet, label: str, *, port: int = 0) -> None:
+        super().__init__(net.record_limit)
         self.net = net
         self.label = label
         rng = random.Random(f"{net.seed} {label}")
-        self._recorder = Recorder(limit=net.record_limit)
         self._switch = FaultSwitch(rng)
         self._read_switch = FaultSwitch(rng)
         self._killed = False
@@ -60,26 +61,6 @@ class ServedEndpoint:
         self.reads: list[str] = []
 
     # -- what tests look at ---------------------------------------------------------------------
-
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """Inference requests met, oldest first."""
-        return self._recorder.requests
-
-    @property
-    def request_count(self) -> int:
-        """Inference requests ever met; `requests` keeps the newest only."""
-        return self._recorder.total
-
-    @property
-    def in_flight(self) -> int:
-        """Inference requests under way."""
-        return self._recorder.in_flight
-
-    @property
-    def peak_in_flight(self) -> int:
-        """Most inference requests ever under way at once."""
-        return self._recorder.peak_in_flight
 
     @property
     def connections(self) -> int:
@@ -185,6 +166,10 @@ class ServedEndpoint:
     def failed(self, record: RecordedRequest, error: ErrorAnswer) -> None:
         """Called when a fault answered *error* in this endpoint's place."""
 
+    def error(self, status: int, words: str) -> ErrorAnswer:
+        """An error in the envelope of this kind of server."""
+        return node_error(status, words)
+
     def extra_headers(self, record: RecordedRequest) -> dict[str, str]:  # noqa: ARG002
         """Headers of every answer, also of refusals."""
         return {}
@@ -208,7 +193,7 @@ class ServedEndpoint:
             exchange = Exchange(scope, receive, send)
             await exchange.read(self.too_large)
             fault = self._read_switch.draw(exchange.record)
-            if fault is not None and await deliver_early(exchange, fault):
+            if fault is not None and await deliver_early(exchange, fault, self.error):
                 return
         await self._router(scope, receive, send)
 
@@ -232,8 +217,8 @@ class ServedEndpoint:
             return
         fault = self._switch.draw(record)
         if fault is not None and fault.kind in {"status", "html"}:
-            self.failed(record, fault_answer(fault))
-        if fault is not None and await deliver_early(exchange, fault):
+            self.failed(record, fault_answer(fault, self.error))
+        if fault is not None and await deliver_early(exchange, fault, self.error):
             return
         work = self.answer(record)
         answer = await (exchange.unless_left(work) if self.net.engine.waits else work)

@@ -99,6 +99,10 @@ class Gateway(ServedEndpoint):
         """Whether a path is a completions route, pooled or of one devshard."""
         return super().is_inference(path) or DEVSHARD_PATH.fullmatch(path) is not None
 
+    def error(self, status: int, words: str) -> ErrorAnswer:
+        """An error in a gateway's envelope."""
+        return gateway_error(status, words)
+
     def extra_headers(self, record: RecordedRequest) -> dict[str, str]:  # noqa: ARG002
         """Headers of every answer."""
         return {"X-Request-Id": str(uuid.uuid4())}

@@ -60,6 +60,10 @@ class Provider(ServedEndpoint):
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "x"} for name in names]
         return JSONResponse({"object": "list", "data": data})
 
+    def error(self, status: int, words: str) -> ErrorAnswer:
+        """An error in OpenAI's envelope."""
+        return openai_error(status, words)
+
     async def answer(self, record: RecordedRequest) -> Answer:
         """Check the key and the model, then let the engine answer."""
         if self.api_key and record.headers.get("authorization") != f"Bearer {self.api_key}":

@@ -77,3 +77,34 @@ class Recorder:
         self.in_flight -= 1
         if request.outcome == "open":
             request.outcome = "disconnected" if request.disconnected else "failed"
+
+
+class Observed:
+    """Something that meets requests and can be asked about them.
+
+    Args:
+        limit: Requests it remembers.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._recorder = Recorder(limit=limit)
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """Inference requests met, oldest first."""
+        return self._recorder.requests
+
+    @property
+    def request_count(self) -> int:
+        """Inference requests ever met; `requests` keeps the newest only."""
+        return self._recorder.total
+
+    @property
+    def in_flight(self) -> int:
+        """Inference requests under way."""
+        return self._recorder.in_flight
+
+    @property
+    def peak_in_flight(self) -> int:
+        """Most inference requests ever under way at once."""
+        return self._recorder.peak_in_flight
