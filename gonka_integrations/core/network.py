@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.util
 import os
@@ -76,6 +77,7 @@ class Network:
         """Like `here`, made when there are none yet."""
         if self._pid != os.getpid():
             self._reset()
+        self._forget_closed_loops()
         loop = asyncio.get_running_loop()
         found = self._loops.get(loop)
         if found is None:
@@ -84,6 +86,19 @@ class Network:
             found = self._loops[loop] = (connections, keeper)
             await anext(keeper)
         return found[0]
+
+    def _forget_closed_loops(self) -> None:
+        """Let go of connections whose loop was closed without being shut down.
+
+        They hold their loop, so they would stay as long as this object.
+        """
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            connections, _ = self._loops.pop(loop)
+            closing = connections.aclose()
+            # Nothing can be awaited in a closed loop; what closes without that does.
+            with contextlib.suppress(StopIteration, RuntimeError):
+                closing.send(None)
+            closing.close()
 
     def drop(self, endpoint: Endpoint) -> None:
         """Close idle connections to an endpoint that has left, wherever they are."""
@@ -94,7 +109,11 @@ class Network:
 
     def close(self) -> None:
         """Close the blocking connections. Those of a loop close in it, with `aclose` or with it."""
+        self._forget_closed_loops()
         self._sync.close()
+
+    def __del__(self) -> None:
+        self._forget_closed_loops()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, and the blocking ones."""
