@@ -133,6 +133,13 @@ class Call:
             else:
                 yield from self._failed(attempt, failure)
             return None
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # Cancelled, or interrupted: the endpoint must not go on answering nobody.
+            if attempt.exchange is not None and not attempt.lease.handed_on:
+                yield Close(attempt.exchange)
+            raise
         finally:
             if not attempt.lease.settled and not attempt.lease.handed_on:
                 self._let_go(attempt)
