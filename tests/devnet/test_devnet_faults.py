@@ -96,7 +96,8 @@ def test_a_counted_refusal_resets_connections_instead(net: Devnet) -> None:
                 outcomes.append(type(error).__name__)
     assert outcomes[2] == 200, outcomes
     assert all(
-        outcome in {"ConnectError", "ReadError", "WriteError"} for outcome in outcomes[:2]
+        outcome in {"ConnectError", "ReadError", "WriteError", "RemoteProtocolError"}
+        for outcome in outcomes[:2]
     ), outcomes
 
 
