@@ -216,7 +216,7 @@ async def test_odd_chunks_are_tolerated(net: Devnet, llm: GonkaLLM, method: str)
             {"choices": [{"index": 0, "delta": None, "finish_reason": None}]},
             {"choices": [{"index": 0, "delta": {"content": None}, "finish_reason": None}]},
             {"choices": [{"index": 0, "delta": {"content": "A"}, "finish_reason": None}]},
-            {"choices": [{"index": 1, "delta": {"content": "X"}, "finish_reason": None}]},
+            {"choices": [{"index": 1, "delta": {"content": "X"}, "finish_reason": "stop"}]},
             {"choices": [{"index": 0, "delta": {"content": "B"}, "finish_reason": "stop"}]},
             {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}},
         ]
