@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import GonkaConfigError
 from .membership import assemble
-from .targets import Entry, Target, target_for
+from .targets import Entry, Target, require_multiplexer, target_for
 from .url_policy import is_private_url
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ class ModelRegistrar:
             return len(new)
 
     def _target(self, multiplexer: Any) -> Target:
+        require_multiplexer(multiplexer)
         target = self._targets.get(multiplexer)
         if target is None:
             target = target_for(multiplexer, self.client_factory.config)

@@ -14,6 +14,7 @@ from .discovery import EndpointDiscovery
 from .model_registrar import ModelRegistrar
 from .participants import GonkaParticipant, ParticipantSet
 from .refresh import RefreshManager
+from .targets import require_multiplexer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,7 @@ def register_gonka_models(
 
 class _Registration:
     def __init__(self, multiplexer: Any, config: GonkaConfig) -> None:
+        require_multiplexer(multiplexer)
         if not (config.source_url or config.endpoints):
             raise GonkaConfigError(
                 "source_url: participants are needed: give source_url (GONKA_SOURCE_URL) or "

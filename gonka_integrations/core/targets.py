@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .endpoints import Endpoint
     from .participants import GonkaParticipant
 
-__all__ = ["Entry", "Target", "target_for"]
+__all__ = ["Entry", "Target", "require_multiplexer", "target_for"]
 
 _logger = logging.getLogger("gonka_integrations.registrar")
 
@@ -57,16 +57,23 @@ class Target(Protocol):
 
 
 def target_for(multiplexer: Any, config: GonkaConfig) -> Target:
-    """The target for *multiplexer*, which is held weakly.
+    """A target for *multiplexer*, which is held weakly."""
+    if isinstance(multiplexer, Multiplexer):
+        return _OwnTarget(multiplexer)
+    return _PublishedTarget(multiplexer, config)
+
+
+def require_multiplexer(multiplexer: Any) -> None:
+    """Makes sure that participants can be registered into *multiplexer*.
 
     Raises:
         GonkaRegistrationError: It is of neither kind.
     """
-    if isinstance(multiplexer, Multiplexer):
-        return _OwnTarget(multiplexer)
-    lists = ("_weighted_models", "_fallback_models")
-    if all(isinstance(getattr(multiplexer, name, None), list) for name in lists):
-        return _PublishedTarget(multiplexer, config)
+    published = ("_weighted_models", "_fallback_models")
+    if isinstance(multiplexer, Multiplexer) or all(
+        isinstance(getattr(multiplexer, name, None), list) for name in published
+    ):
+        return
     raise GonkaRegistrationError(
         "multiplexer: expected gonka_integrations.Multiplexer or multiplexer_llm.Multiplexer "
         f"(0.4 or later), not {type(multiplexer).__name__}"

@@ -1,0 +1,146 @@
+"""Refreshing over real HTTP: epochs, slow sources, forks and the interpreter's end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gonka_integrations.config import GonkaConfig
+from gonka_integrations.core.discovery import EndpointDiscovery
+from gonka_integrations.core.refresh import RefreshManager
+from gonka_integrations.core.session import GonkaSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gonka_integrations.devnet import Devnet
+
+PATIENCE = 20.0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+
+
+def manager_of(net: Devnet, apply: Callable[[Any], object]) -> RefreshManager:
+    discovery = EndpointDiscovery(net.source_urls, retry_count=1)
+    return RefreshManager(discovery=discovery, apply=apply)
+
+
+def test_epochs_are_followed_without_an_event_loop(devnet: Devnet) -> None:
+    applied: list[Any] = []
+    changes: list[tuple[int | None, int, int]] = []
+    manager = manager_of(devnet, applied.append)
+    manager.on_epoch_change = lambda old, new, hosts: changes.append((old, new, len(hosts)))
+    manager.start(0.02)
+    wait_for(lambda: manager.current_epoch == 1)
+    for epoch in (2, 3):
+        devnet.advance_epoch(leave=(epoch - 2,), join=2)
+        wait_for(lambda epoch=epoch: manager.current_epoch == epoch)
+    manager.stop()
+    assert [found.epoch_id for found in applied] == [1, 2, 3]
+    assert changes == [(1, 2, 4), (2, 3, 5)]
+    assert manager.last_refresh is not None
+
+
+def test_sources_that_are_down_change_nothing(devnet: Devnet) -> None:
+    manager = manager_of(devnet, lambda _: None)
+    assert manager.refresh_now().success
+    for host in devnet.hosts:
+        host.kill()
+    result = manager.refresh_now()
+    assert not result.success
+    assert len(manager.participants) == 3
+    devnet.hosts[0].revive()
+    manager.start(0.02)
+    wait_for(lambda: manager.refresh_now().success)
+    manager.stop()
+
+
+def test_no_call_waits_on_a_refresh(devnet: Devnet) -> None:
+    """A source that hangs holds up the refresher, and nobody else."""
+    config = GonkaConfig(
+        source_url=devnet.source_url,
+        private_key=devnet.private_key,
+        refresh_interval_seconds=0.02,
+        model="gonka/test-model",
+    )
+    payload = {"model": "gonka/test-model", "messages": [{"role": "user", "content": "Hi"}]}
+    hanging, release = threading.Event(), threading.Event()
+    with GonkaSession(config) as session:
+        session.chat.complete(payload)
+        discovery = session._discovery
+        read = discovery.run
+
+        def slow(flow: Any) -> Any:
+            hanging.set()
+            release.wait(PATIENCE)
+            return read(flow)
+
+        discovery.run = slow  # type: ignore[method-assign]
+        assert hanging.wait(PATIENCE)
+        for _ in range(20):
+            session.chat.complete(payload)
+        assert not release.is_set()
+        release.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_follows_epochs_too(devnet: Devnet) -> None:
+    manager = manager_of(devnet, lambda _: None)
+    manager.start(0.02)
+    wait_for(lambda: manager.current_epoch == 1)
+    ready, told = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(ready[1], b"x")
+            os.read(told[0], 1)
+            wait_for(lambda: manager.current_epoch == 2)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.read(ready[0], 1)
+    devnet.advance_epoch(join=1)
+    os.write(told[1], b"x")
+    _, status = os.waitpid(child, 0)
+    wait_for(lambda: manager.current_epoch == 2)
+    manager.stop()
+    for end in (*ready, *told):
+        os.close(end)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+_PROGRAM = """
+import sys, threading
+from gonka_integrations.core.discovery import EndpointDiscovery
+from gonka_integrations.core.refresh import RefreshManager
+applied = threading.Event()
+manager = RefreshManager(
+    discovery=EndpointDiscovery(sys.argv[1]), apply=lambda found: applied.set()
+)
+manager.start(0.01)
+assert applied.wait(30)
+print("running", manager.is_running)
+"""
+
+
+def test_the_interpreter_ends_with_a_refresher_running(devnet: Devnet) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, devnet.source_url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "running True", "")
