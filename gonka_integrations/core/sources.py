@@ -53,13 +53,17 @@ class ReadBudget:
 
     def take(self) -> bool:
         """Takes one read out; False when there is none."""
-        now = self._clock()
-        self._left = min(self._burst, self._left + (now - self._seen) * self._rate)
-        self._seen = now
-        if self._left < 1:
+        if self.is_used_up():
             return False
         self._left -= 1
         return True
+
+    def is_used_up(self) -> bool:
+        """Whether there is no read left."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._seen) * self._rate)
+        self._seen = now
+        return self._left < 1
 
     def empty(self) -> None:
         """The source says that it is enough."""
@@ -130,9 +134,16 @@ class Sources:
         return tuple(source.url for source in self._all)
 
     def in_order(self) -> list[Source]:
-        """Those that work first, in order of preference; then those that rest longest already."""
+        """Those that work first, in order of preference; then those that rest longest already.
+
+        Whoever may not be read now comes last, with what it said before.
+        """
         now = self._clock()
-        return sorted(self._all, key=lambda source: max(0.0, source.rests_until - now))
+
+        def last(source: Source) -> tuple[bool, float]:
+            return source.budget.is_used_up(), max(0.0, source.rests_until - now)
+
+        return sorted(self._all, key=last)
 
     def distrust(self, url: str) -> None:
         """Asks others first for a while: this one said something that cannot be."""
