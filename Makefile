@@ -73,7 +73,7 @@ lower-bounds: .venv-lowest/.ready  ## Run the core tests on the oldest dependenc
 	.venv-lowest/bin/python -m pytest -n $(JOBS) $(wildcard $(CORE_TESTS))
 
 multiplexer-llm: .venv-multiplexer/.ready  ## Run the notebook and tests of the published multiplexer-llm
-	.venv-multiplexer/bin/python -m pytest tests/multiplexer_llm
+	.venv-multiplexer/bin/python -m pytest tests/published
 	.venv-multiplexer/bin/python tools/notebooks.py run --only multiplexer-llm
 
 check: lint typecheck test package docs notebooks  ## Everything CI runs
