@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["verify"]
 
+_MARKS = {True: ("ok    ", "green"), False: ("FAIL  ", "bold red")}
+
 
 def verify(
     sources: Annotated[
@@ -78,8 +80,10 @@ def _verifier(trust: str) -> Any:
 
 def _show(lines: Iterable[EvidenceLine]) -> None:
     for check, holds, detail in lines:
-        line = Text("ok    " if holds else "FAIL  ", style="green" if holds else "bold red")
-        line.append(f"{check:24} ", style="bold not red not green")
+        # Not held against the list: another source was asked in place of this one.
+        mark, style = ("skip  ", "yellow") if holds is None else _MARKS[holds]
+        line = Text(mark, style=style)
+        line.append(f"{check:24} ", style="bold not red not green not yellow")
         line.append(detail, style="default not bold")
         screen.console().print(line, soft_wrap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -199,7 +200,9 @@ def test_values_are_decoded_or_refused(value: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", [structural(), textual()], ids=["values", "text"])
 def test_fifty_thousand_mutated_answers(
-    strategy: st.SearchStrategy[Bundle], record_property: Callable[[str, object], None]
+    strategy: st.SearchStrategy[Bundle],
+    request: pytest.FixtureRequest,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """Both together are 100,000. Times and memory are in the job's report, not asserted."""
     slowest = 0.0
@@ -228,8 +231,13 @@ def test_fifty_thousand_mutated_answers(
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    record_property("mutated payloads", tried)
-    record_property("proven all the same", proven)
-    record_property("slowest verification, ms", round(slowest * 1000, 1))
-    record_property("peak memory, MiB", round(peak / 2**20, 1))
+    figures = {
+        "mutated answers": tried,
+        "proven all the same": proven,
+        "slowest verification, ms": round(slowest * 1000, 1),
+        "peak memory, MiB": round(peak / 2**20, 1),
+    }
+    for name, figure in figures.items():
+        record_testsuite_property(f"{request.node.name}: {name}", figure)
+    logging.getLogger("gonka_integrations.tests.fuzz").warning("%s", figures)
     assert tried >= 50_000
