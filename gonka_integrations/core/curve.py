@@ -9,9 +9,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Protocol
 
-import ecdsa
-from ecdsa.util import sigdecode_string, sigencode_string
-
 try:
     import coincurve
 except ImportError:  # no wheel for this platform
@@ -54,14 +51,13 @@ class _Pure:
     __slots__ = ("_key", "public_key")
 
     def __init__(self, scalar: bytes) -> None:
+        import ecdsa  # noqa: PLC0415 - takes 20 ms, and is rarely needed beside coincurve
+
         self._key: Any = ecdsa.SigningKey.from_string(scalar, curve=ecdsa.SECP256k1)
         self.public_key: bytes = self._key.get_verifying_key().to_string("compressed")
 
     def sign(self, digest: bytes) -> bytes:
-        signature = self._key.sign_digest_deterministic(
-            digest, hashfunc=hashlib.sha256, sigencode=sigencode_string
-        )
-        return low_s(signature)
+        return low_s(self._key.sign_digest_deterministic(digest, hashfunc=hashlib.sha256))
 
 
 def backend(name: str | None = None) -> type[_Native | _Pure]:
@@ -83,8 +79,10 @@ def verify(public_key: bytes, digest: bytes, signature: bytes) -> bool:
     """Whether *signature* (64 bytes, low s) of *digest* is by *public_key* (33 bytes)."""
     if len(signature) != 64 or signature[32:] > _HALF_ORDER_BYTES:  # noqa: PLR2004 - r and s
         return False
+    import ecdsa  # noqa: PLC0415 - as above
+
     try:
         key = ecdsa.VerifyingKey.from_string(public_key, curve=ecdsa.SECP256k1)
-        return bool(key.verify_digest(signature, digest, sigdecode=sigdecode_string))
+        return bool(key.verify_digest(signature, digest))
     except (ecdsa.BadSignatureError, ecdsa.errors.MalformedPointError, AssertionError):
         return False

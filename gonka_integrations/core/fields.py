@@ -22,6 +22,7 @@ __all__ = [
     "signer",
     "source_list",
     "text",
+    "trust",
 ]
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -92,6 +93,13 @@ def signer(value: Any, field: str) -> Signer:
         )
     require_address(value.address, field)
     return value
+
+
+def trust(value: Any, _field: str) -> object:
+    """A trust root for proofs, or what a user writes for one."""
+    from ..proof.trust import parse_trust  # noqa: PLC0415 - most do not verify
+
+    return parse_trust(value)
 
 
 def source_list(value: Any, field: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "fallbacks": lambda value, _: providers_of(value),
     "address": require_address,
     "verify_proofs": check.boolean,
-    "trust": lambda value, _: value,
+    "trust": check.trust,
     "timeout": check.seconds,
     "first_token_timeout": check.seconds,
     "idle_timeout": check.seconds,

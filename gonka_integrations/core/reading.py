@@ -28,6 +28,8 @@ __all__ = ["Reader", "Verifier"]
 _logger = logging.getLogger("gonka_integrations.discovery")
 
 T = TypeVar("T")
+_BRIEF = 5.0
+_PARAMS = "/chain-api/productscience/inference/inference/params"
 
 
 class Verifier(Protocol):
@@ -84,24 +86,31 @@ class Reader:
         self._verifier = verifier
         self._allowed: frozenset[str] | None = None
 
-    def read(self, path: str, decode: Callable[[Any, str], T]) -> Flow[T]:
-        """What *decode* makes of the JSON at *path*."""
+    def read(self, path: str, decode: Callable[[Any, str], T], *, brief: bool = False) -> Flow[T]:
+        """What *decode* makes of the JSON at *path*.
+
+        Args:
+            path: From the slash on.
+            decode: Makes a value of decoded JSON and its source.
+            brief: Whether to do without when it is not there within seconds.
+        """
+        fetcher = self._fetcher
+        if brief:
+            fetcher = replace(fetcher, timeout=min(fetcher.timeout, _BRIEF))
 
         def read(source: Source) -> Flow[T]:
-            body = yield from self._fetcher.get(source.url, path)
+            body = yield from fetcher.get(source.url, path)
             return decode(parse_json(body, source.url), source.url)
 
-        return self.sources.ask(path, read)
+        return self.sources.ask(path, read, attempts=1 if brief else None)
 
     def epoch(self) -> Flow[EpochInfo]:
         """Where the chain is in its epoch."""
         return self.read("/v1/epochs/latest", decode_epoch)
 
-    def chain_params(self) -> Flow[ChainParams]:
+    def chain_params(self, *, brief: bool = False) -> Flow[ChainParams]:
         """Parameters of the chain."""
-        return self.read(
-            "/chain-api/productscience/inference/inference/params", decode_chain_params
-        )
+        return self.read(_PARAMS, decode_chain_params, brief=brief)
 
     def account(self, address: str) -> Flow[Account]:
         """An account's balance and key."""
@@ -154,7 +163,7 @@ class Reader:
         host that is not allowed says so itself.
         """
         try:
-            params = yield from self.chain_params()
+            params = yield from self.chain_params(brief=True)
         except GonkaDiscoveryError as error:
             _logger.info("The allowed transfer addresses could not be read: %s", error)
             return self._allowed

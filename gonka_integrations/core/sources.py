@@ -151,7 +151,9 @@ class Sources:
             if source.url == url:
                 self._failed(source)
 
-    def ask(self, name: str, read: Callable[[Source], Flow[Any]]) -> Flow[Any]:
+    def ask(
+        self, name: str, read: Callable[[Source], Flow[Any]], *, attempts: int | None = None
+    ) -> Flow[Any]:
         """What *read* makes of the first source that answers.
 
         A source whose budget is used up gives its last answer again.
@@ -159,12 +161,13 @@ class Sources:
         Args:
             name: Of what is read, to remember answers under.
             read: The flow that reads it from one source.
+            attempts: In place of the usual number of rounds.
 
         Raises:
             GonkaDiscoveryError: No source gave an answer; with several, says what each said.
         """
         errors: dict[str, GonkaDiscoveryError] = {}
-        for attempt in range(self._attempts):
+        for attempt in range(attempts or self._attempts):
             if attempt:
                 yield Park(None, self._delay * 2 ** (attempt - 1))
             for source in self.in_order():

@@ -236,6 +236,8 @@ WRONG = [
     ("fallbacks", [{"base_url": "https://p", "models": "ab"}]),
     ("fallbacks", [{"base_url": "https://p", "name": 5}]),
     ("fallbacks", [{"base_url": "ftp://p", "api_key": BEARER}]),
+    ("trust", "everybody"),
+    ("trust", []),
     ("private_key", KEY[:-1]),
     ("private_key", 5),
     ("signer", object()),
@@ -381,8 +383,9 @@ def test_equality_hash_and_freezing() -> None:
     assert one == two
     assert hash(one) == hash(two)
     assert len({one, two, one.replace(timeout=5)}) == 2
-    assert one.replace(trust=[]) != one
-    hash(one.replace(trust=[]))
+    assert one.replace(trust="agreement") != one
+    assert one.replace(trust="agreement") == one.replace(trust={"kind": "agreement"})
+    hash(one.replace(trust="agreement:3"))
     with pytest.raises(AttributeError):
         one.timeout = 5  # type: ignore[misc]
     assert copy.deepcopy(one) == one
