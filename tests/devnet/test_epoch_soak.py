@@ -13,6 +13,7 @@ import pytest
 from gonka_integrations.config import GonkaConfig
 from gonka_integrations.core.session import GonkaSession
 from gonka_integrations.devnet import Devnet
+from gonka_integrations.proof.trust import Agreement
 
 if TYPE_CHECKING:
     from gonka_integrations.core.chat import ChatStream
@@ -112,10 +113,14 @@ def open_sockets() -> int:
     return found
 
 
-def soak(epochs: int) -> None:
-    with Devnet(hosts=HOSTS, gateways=0) as net:
+def soak(epochs: int, trust: Agreement | None = None) -> None:
+    with Devnet(hosts=HOSTS, gateways=0, proofs=trust is not None) as net:
         config = GonkaConfig(
-            private_key=net.private_key, source_url=net.source_urls[:4], refresh_enabled=False
+            private_key=net.private_key,
+            source_url=net.source_urls[:4],
+            refresh_enabled=False,
+            verify_proofs=trust is not None,
+            trust=trust,
         )
         session = GonkaSession(config)
         model = net.models[0]
@@ -174,3 +179,8 @@ def test_two_hundred_epochs_pass_unnoticed() -> None:
     before = open_sockets()
     soak(200)
     assert open_sockets() <= before + 2
+
+
+@pytest.mark.slow
+def test_verified_epochs_pass_unnoticed_too(tmp_path: Path) -> None:
+    soak(40, Agreement(2, chain_id="gonka-devnet", store=str(tmp_path / "trust.json")))
