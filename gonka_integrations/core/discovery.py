@@ -5,24 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GonkaConfigError
 from . import fields as check
-from .effects import adrive, drive
 from .fetching import Fetcher
 from .network import Network
-from .nodes import NodeIdentity, Versions, decode_identity, decode_versions
+from .node_reads import NodeReads
 from .reading import Reader, Verifier
-from .reads import (
-    Account,
-    ChainParams,
-    ModelInfo,
-    Pricing,
-    decode_block_time,
-    decode_models,
-    decode_pricing,
-)
 from .resolution import HostPolicy
 from .sources import Sources
 
@@ -37,10 +27,8 @@ __all__ = ["EndpointDiscovery", "Verifier"]
 
 _logger = logging.getLogger("gonka_integrations.discovery")
 
-T = TypeVar("T")
 
-
-class EndpointDiscovery:
+class EndpointDiscovery(NodeReads):
     """Reads participants, epochs, models, prices and accounts from nodes of the network.
 
     Sources are asked in turn, those first that have been healthy. Redirects are not followed,
@@ -93,16 +81,16 @@ class EndpointDiscovery:
             clock=clock,
         )
         limit = check.count(1)(max_response_bytes, "max_response_bytes")
-        self._reader = Reader(
+        reader = Reader(
             sources,
             Fetcher(self.timeout, limit, clock),
             HostPolicy(resolve, clock),
             allow_private=check.boolean(allow_private_hosts, "allow_private_hosts"),
             verifier=(verifier or _default_verifier(trust)) if verify_proofs else None,
         )
+        super().__init__(reader, Network())
         if not verify_proofs:
             _note_unproven()
-        self._network = Network()
 
     @property
     def source_url(self) -> str:
@@ -163,85 +151,7 @@ class EndpointDiscovery:
         """`epoch_info`, without blocking the event loop."""
         return await self.arun(self.epoch_flow())
 
-    # Other reads.
-
-    def chain_params(self) -> ChainParams:
-        """Parameters of the chain; some hosts do not show them."""
-        return self.run(self._reader.chain_params())
-
-    async def async_chain_params(self) -> ChainParams:
-        """`chain_params`, without blocking the event loop."""
-        return await self.arun(self._reader.chain_params())
-
-    def allow_list(self) -> frozenset[str] | None:
-        """Addresses that may take signed requests; None allows all."""
-        return self.chain_params().allowed_transfer_addresses
-
-    async def async_allow_list(self) -> frozenset[str] | None:
-        """`allow_list`, without blocking the event loop."""
-        return (await self.async_chain_params()).allowed_transfer_addresses
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """Models that are served in the epoch."""
-        return self.run(self._reader.read("/v1/models", decode_models))
-
-    async def async_models(self) -> tuple[ModelInfo, ...]:
-        """`models`, without blocking the event loop."""
-        return await self.arun(self._reader.read("/v1/models", decode_models))
-
-    def account(self, address: str) -> Account:
-        """Balance and public key of an account.
-
-        Raises:
-            GonkaDiscoveryError: Also, with ``status_code`` 404, when the chain does not know it.
-        """
-        return self.run(self._reader.account(address))
-
-    async def async_account(self, address: str) -> Account:
-        """`account`, without blocking the event loop."""
-        return await self.arun(self._reader.account(address))
-
-    def pricing(self) -> Pricing:
-        """Prices that the chain charges on the classic path."""
-        return self.run(self._reader.read("/v1/governance/pricing", decode_pricing))
-
-    async def async_pricing(self) -> Pricing:
-        """`pricing`, without blocking the event loop."""
-        return await self.arun(self._reader.read("/v1/governance/pricing", decode_pricing))
-
-    def identity(self) -> NodeIdentity:
-        """Who the first source that answers says it is."""
-        return self.run(self._reader.read("/v1/identity", decode_identity))
-
-    async def async_identity(self) -> NodeIdentity:
-        """`identity`, without blocking the event loop."""
-        return await self.arun(self._reader.read("/v1/identity", decode_identity))
-
-    def versions(self) -> Versions:
-        """Software of the first source that answers."""
-        return self.run(self._reader.read("/v1/versions", decode_versions))
-
-    async def async_versions(self) -> Versions:
-        """`versions`, without blocking the event loop."""
-        return await self.arun(self._reader.read("/v1/versions", decode_versions))
-
-    def block_time(self) -> str:
-        """Time of the latest block, RFC 3339, UTC."""
-        return self.run(self._reader.read("/chain-rpc/status", decode_block_time))
-
-    async def async_block_time(self) -> str:
-        """`block_time`, without blocking the event loop."""
-        return await self.arun(self._reader.read("/chain-rpc/status", decode_block_time))
-
-    # How all of them work: flows that decide, driven by threads or event loops.
-
-    def run(self, flow: Flow[T]) -> T:
-        """Drives one of the flows below, blocking."""
-        return drive(flow, self._network.blocking())
-
-    async def arun(self, flow: Flow[T]) -> T:
-        """Drives one of the flows below on the running event loop."""
-        return await adrive(flow, await self._network.ready_here())
+    # What the refresher drives itself.
 
     def epoch_flow(self) -> Flow[EpochInfo]:
         """The flow of `epoch_info`."""

@@ -10,9 +10,10 @@ from urllib.parse import quote
 from ..errors import GonkaConfigError, GonkaDiscoveryError
 from .addresses import require_address
 from .effects import Compute
+from .eligibility import usable
 from .epochs import EpochInfo, decode_epoch
 from .fetching import parse_json
-from .participants import ParticipantSet, decode_participants, usable
+from .participants import ParticipantSet, decode_participants
 from .reads import Account, ChainParams, decode_account, decode_chain_params
 
 if TYPE_CHECKING:

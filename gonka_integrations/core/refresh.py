@@ -6,7 +6,6 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from .background import PeriodicThread
 from .hooks import call_hook
 from .participants import GonkaParticipant, ParticipantSet
 from .refresh_policy import PollPlan, Situation, objection
+from .refresh_result import RefreshResult
 
 if TYPE_CHECKING:
     from .discovery import EndpointDiscovery
@@ -30,34 +30,6 @@ _logger = logging.getLogger("gonka_integrations.refresh")
 _JOIN_FOR = 1.0
 
 EpochHook = Callable[[int | None, int, Sequence[GonkaParticipant]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshResult:
-    """What came of one refresh.
-
-    Attributes:
-        success: Whether the participants in use are those the network named.
-        epoch_changed: Whether they are of another epoch than before.
-        old_epoch: The epoch before, None when nothing was known.
-        new_epoch: The epoch after.
-        participants_added: How many are new.
-        participants_removed: How many left.
-        error: Why it failed; the participants from before stay in use.
-    """
-
-    success: bool
-    epoch_changed: bool = False
-    old_epoch: int | None = None
-    new_epoch: int | None = None
-    participants_added: int = 0
-    participants_removed: int = 0
-    error: Exception | None = None
-
-    def raise_for_error(self) -> None:
-        """Raises `error` if there is one."""
-        if self.error is not None:
-            raise self.error
 
 
 class RefreshManager:

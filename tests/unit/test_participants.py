@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gonka_integrations.core.eligibility import usable
 from gonka_integrations.core.participants import (
     GonkaParticipant,
     ParticipantSet,
     decode_participants,
-    usable,
 )
 from gonka_integrations.errors import (
     GonkaConfigError,
