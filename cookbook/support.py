@@ -34,9 +34,11 @@ def network(**options: Any) -> Devnet:
     """The local network of this process, started when it is first asked for."""
     global _net  # noqa: PLW0603 - one for a process, as the environment is
     if _net is None:
+        from offline_model import answer
+
         from gonka_integrations.devnet import Devnet
 
-        _net = Devnet(**options).start()
+        _net = Devnet(responder=answer, **options).start()
     return _net
 
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,7 @@ import nbformat
 
 _COOKBOOK = Path(__file__).resolve().parents[1] / "cookbook"
 _SECONDS = 120
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _VOLATILE = re.compile(r"(127\.0\.0\.1:)\d+|0x[0-9a-f]{6,}")
 
 
@@ -34,9 +36,9 @@ def execute(path: Path, *, write: bool) -> str:
         notebook, timeout=_SECONDS, kernel_name="python3", resources=place
     )
     try:
-        client.execute()
+        client.execute(stderr=subprocess.DEVNULL)
     except nbclient.exceptions.CellExecutionError as trouble:
-        return str(trouble)
+        return _COLOURS.sub("", str(trouble))
     stray = [out for cell in notebook.cells for out in cell.get("outputs", ()) if _is_stray(out)]
     if stray:
         return f"warnings or errors were shown: {stray[0].get('text', '')}"
