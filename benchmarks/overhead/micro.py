@@ -182,6 +182,44 @@ def resident_mb() -> float:
     return psutil.Process().memory_info().rss / 1e6
 
 
+def stream_memory() -> Figures:
+    """200 streams open at once, none read to its end: resident memory for each."""
+    from .fleet import Server
+
+    server = Server(10, None)
+    try:
+        return asyncio.run(_stream_memory(server.urls))
+    finally:
+        server.close()
+
+
+async def _stream_memory(urls: list[str]) -> Figures:
+    from .subjects import MESSAGES, Place
+    from .subjects.ours import session_for
+
+    session = session_for(Place(tuple(urls), "hold"), "signed", inside=False)
+    payload = {"model": "hold", "messages": MESSAGES}
+
+    async def held() -> Any:
+        stream = await session.chat.astream(payload)
+        for _ in range(10):
+            await anext(stream)
+        return stream
+
+    for _ in range(2):  # the first streams also load code
+        for stream in [await held() for _ in range(20)]:
+            await stream.aclose()
+    gc.collect()
+    before = resident_mb()
+    streams = await asyncio.gather(*(held() for _ in range(200)))
+    gc.collect()
+    grown = resident_mb() - before
+    for stream in streams:
+        await stream.aclose()
+    await session.aclose()
+    return {"an open stream, KB": grown * 1000 / len(streams)}
+
+
 def assemble() -> Figures:
     """Read a tool call of 16 kB and of 160 kB in fragments of 16 bytes, without I/O."""
     from gonka_integrations.core.chunks import ChunkReader
@@ -205,8 +243,35 @@ def assemble() -> Figures:
     }
 
 
+def growth() -> Figures:
+    """Streams of 200 and of 2,000 chunks to AIMessageChunk and ChatResponse, and tool calls."""
+    from .fleet import Server
+
+    server = Server(10, None)
+    try:
+        found: Figures = {}
+        for door in ("langchain", "llama_index"):
+            found |= _growth(door, server.urls)
+        return found
+    finally:
+        server.close()
+
+
+def _growth(door: str, urls: list[str]) -> Figures:
+    from .subjects import Place
+    from .subjects.ours import make
+
+    taken = {}
+    for size in (200, 2_000):
+        subject = make(Place(tuple(urls), f"bench-{size}"), door)
+        subject.stream()
+        taken[size] = cpu_us(subject.stream, 3, rounds=5)
+    return {f"10x the chunks, {door}, x cost": taken[2_000] / taken[200]}
+
+
 PIECES: dict[str, Callable[[], Figures]] = {
-    piece.__name__: piece for piece in (pick, sign, decode, construct, memory, assemble)
+    piece.__name__: piece
+    for piece in (pick, sign, decode, construct, memory, stream_memory, assemble, growth)
 }
 
 

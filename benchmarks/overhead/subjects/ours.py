@@ -63,6 +63,11 @@ def _has_text(chunk: dict[str, Any]) -> bool:
     return bool(chunk["choices"] and chunk["choices"][0]["delta"].get("content"))
 
 
+def session_for(place: Place, auth: str, *, inside: bool) -> GonkaSession:
+    """A session of its own over the place's endpoints."""
+    return GonkaSession(GonkaConfig.build(**connection(place, auth, inside)))
+
+
 def make(place: Place, door: str, auth: str = "signed", inside: bool = False) -> Any:
     parameters = connection(place, auth, inside)
     if door == "langchain":
@@ -73,10 +78,9 @@ def make(place: Place, door: str, auth: str = "signed", inside: bool = False) ->
         from gonka_integrations import GonkaLLM
 
         return Llm(GonkaLLM(**parameters))
-    config = GonkaConfig.build(**parameters)
     if door == "sdk":
         from gonka_integrations import GonkaClientFactory
 
-        factory = GonkaClientFactory(config=config)
+        factory = GonkaClientFactory(config=GonkaConfig.build(**parameters))
         return Sdk(factory.create_client(), factory.create_async_client(), place.model)
-    return Direct(GonkaSession(config), place.model)
+    return Direct(session_for(place, auth, inside=inside), place.model)

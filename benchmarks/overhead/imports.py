@@ -1,0 +1,52 @@
+"""What importing costs: CPU of a fresh interpreter, minus that of one that imports nothing."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+
+from ..common import envs
+from ..common.stats import median
+
+#: title -> (environment, statement)
+STATEMENTS: dict[str, tuple[str, str]] = {
+    "nothing": ("ours3", "pass"),
+    "gonka_integrations": ("ours3", "import gonka_integrations"),
+    "gonka_integrations.ChatGonka": ("ours3", "from gonka_integrations import ChatGonka"),
+    "gonka_integrations.GonkaLLM": ("ours3", "from gonka_integrations import GonkaLLM"),
+    "langchain_core chat models": (
+        "ours3", "import langchain_core.language_models.chat_models",
+    ),
+    "llama_index.core": ("ours3", "import llama_index.core"),
+    "openai": ("openai3", "import openai"),
+    "langchain_openai": ("langchain3", "from langchain_openai import ChatOpenAI"),
+    "langchain_groq": ("langchain3", "from langchain_groq import ChatGroq"),
+    "llama_index OpenAILike": (
+        "llamaindex2", "from llama_index.llms.openai_like import OpenAILike",
+    ),
+    "litellm": ("litellm", "import litellm"),
+    "multiplexer_llm": ("multiplexer", "import multiplexer_llm"),
+    "gonka_openai": ("gonka_openai", "import gonka_openai"),
+}  # fmt: skip
+
+
+def measure(rounds: int) -> dict[str, float]:
+    """Milliseconds of CPU for each statement: medians over interleaved rounds."""
+    taken: dict[str, list[float]] = {title: [] for title in STATEMENTS}
+    for turn in range(rounds + 1):
+        for title, (env, statement) in STATEMENTS.items():
+            spent = _once(env, statement)
+            if turn:  # the first round fills the disk cache and writes byte code
+                taken[title].append(spent)
+    bare = median(taken.pop("nothing"))
+    return {title: (median(times) - bare) * 1000 for title, times in taken.items()}
+
+
+def _once(env: str, statement: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [str(envs.python_of(env)), "-c", statement],
+        cwd=envs.ROOT, env=envs.child_environment(), check=True, capture_output=True,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
