@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from .epochs import EpochParams
+from .epoch_params import EpochParams
 from .network import DEFAULT_MODEL, Devnet
 from .real_model import RealModel, RealModelError
 from .upstream import UpstreamEngine

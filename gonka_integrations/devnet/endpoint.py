@@ -11,14 +11,14 @@ from starlette.routing import Route, Router
 
 from .delivery import Manner, deliver
 from .early_faults import deliver_early, fault_answer
-from .exchange import Exchange, Refusal
+from .exchange import Exchange, Refusal, once
 from .faults import Fault, FaultRule, FaultSwitch
 from .recording import Observed, RecordedRequest
 from .servers import Listener
 from .texts import TOO_LARGE, ErrorAnswer, node_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from starlette.types import Receive, Scope, Send
 
@@ -200,7 +200,7 @@ class ServedEndpoint(Observed):
     async def _infer(self, exchange: Exchange) -> None:
         record = exchange.record
         self._recorder.begin(record)
-        exchange.before_end = _once(lambda: self._recorder.end(record))
+        exchange.before_end = once(lambda: self._recorder.end(record))
         try:
             await self._respond(exchange)
         except Refusal as refusal:
@@ -230,7 +230,7 @@ class ServedEndpoint(Observed):
             if record.outcome == "served":
                 self.served(record, answer)
 
-        exchange.before_end = _once(settle)
+        exchange.before_end = once(settle)
         await deliver(exchange, answer, fault, self._manner)
 
     async def _recalled(self, exchange: Exchange) -> bool:
@@ -244,14 +244,3 @@ class ServedEndpoint(Observed):
         else:
             await deliver(exchange, known, None, self._manner)
         return True
-
-
-def _once(action: Callable[[], None]) -> Callable[[], None]:
-    """*action*, done at the first call only."""
-    todo = [action]
-
-    def run() -> None:
-        while todo:
-            todo.pop()()
-
-    return run

@@ -183,6 +183,17 @@ class Exchange:
         await self._disconnect()
 
 
+def once(action: Callable[[], None]) -> Callable[[], None]:
+    """*action*, done at the first call only."""
+    todo = [action]
+
+    def run() -> None:
+        while todo:
+            todo.pop()()
+
+    return run
+
+
 def _nothing() -> None:
     """Do nothing."""
 

@@ -22,8 +22,8 @@ from .ledger import ORDER
 from .texts import JSON, ErrorAnswer
 
 if TYPE_CHECKING:
-    from .chain_state import Chain
     from .hosts import Host
+    from .network_state import ChainView
 
 _Handler = Callable[[Request], Awaitable[Response]]
 _PARAMS = "/chain-api/productscience/inference/inference/params"
@@ -40,7 +40,7 @@ class HostReads:
         self._host = host
 
     @property
-    def _chain(self) -> Chain | None:
+    def _chain(self) -> ChainView | None:
         return self._host.chain or self._host.net.chain
 
     def routes(self) -> Iterable[Route]:

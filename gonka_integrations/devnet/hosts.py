@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.routing import Route
 
-    from .chain_state import Chain
     from .network import Devnet
+    from .network_state import ChainView
     from .recording import RecordedRequest
 
 
@@ -57,7 +57,7 @@ class Host(ServedEndpoint):
         self.inference_url = self.url
         self.models = models
         self.weight = weight
-        self.chain: Chain | None = None
+        self.chain: ChainView | None = None
         self.max_concurrent: int | None = None
         self._replays = ReplayGuard()
 

@@ -15,10 +15,9 @@ from .scripted import scripted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
-    from types import TracebackType
 
     from .endpoint import ServedEndpoint
-    from .epochs import EpochParams
+    from .epoch_params import EpochParams
 
 _T = TypeVar("_T")
 
@@ -116,23 +115,13 @@ class Devnet(NetworkState):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self.start()
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:

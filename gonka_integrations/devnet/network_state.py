@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .epochs import EpochBook, EpochParams
+from .epoch_params import EpochParams
+from .epochs import EpochBook
 from .ledger import Ledger, TestKey
 
 if TYPE_CHECKING:

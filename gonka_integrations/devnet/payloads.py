@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .chain_state import Chain
     from .epochs import EpochRecord, Member
     from .network import Devnet
+    from .network_state import ChainView
 
 Dialect: TypeAlias = Literal["2025", "2026", "v0.2.15"]
 """`2025`: no `excluded_participants`, seeds by height, models under `models`. `2026`: numbers are
@@ -26,7 +26,7 @@ _CONTEXT = 180_000
 _PRICE = 10_000
 
 
-def participants(net: Devnet, record: EpochRecord, chain: Chain | None) -> dict[str, Any]:
+def participants(net: Devnet, record: EpochRecord, chain: ChainView | None) -> dict[str, Any]:
     """`/v1/epochs/{epoch}/participants`, with the chain's proof where there is a chain."""
     listed = [_participant(net, member, record) for member in record.members]
     active: dict[str, Any] = {

@@ -129,7 +129,8 @@ def test_phases(net: Devnet, client: httpx.Client, phase: str) -> None:
 
 
 def test_height_grows_with_time_but_not_past_the_epoch() -> None:
-    from gonka_integrations.devnet.epochs import EpochBook, EpochParams
+    from gonka_integrations.devnet.epoch_params import EpochParams
+    from gonka_integrations.devnet.epochs import EpochBook
 
     now = [0.0]
     book = EpochBook(EpochParams.of_seconds(60), lambda: now[0])
@@ -139,6 +140,21 @@ def test_height_grows_with_time_but_not_past_the_epoch() -> None:
     assert book.height == begun + 2
     now[0] = 1e6
     assert book.height == book.stages(2)["set_new_validators"] - 1
+
+
+@pytest.mark.parametrize("seconds", [1, 10, 60, 3600])
+def test_short_epochs_are_all_inference(seconds: float) -> None:
+    from gonka_integrations.devnet.epoch_params import EpochParams
+    from gonka_integrations.devnet.epochs import EpochBook
+
+    now = [0.0]
+    book = EpochBook(EpochParams.of_seconds(seconds), lambda: now[0])
+    for epoch in (1, 2, 3):
+        book.begin(epoch, ())
+        for _ in range(10):
+            assert book.phase() == "Inference"
+            assert book.latest_id() == epoch
+            now[0] += seconds / 10
 
 
 class TestDialects:

@@ -199,6 +199,7 @@ def test_as_a_program(number: int) -> None:
             [source] = re.findall(r"export GONKA_SOURCE_URL=(\S+)", heard)
             with new_client() as client:
                 assert client.get(f"{source}/v1/status").status_code == 200
+                assert client.get(f"{source}/v1/epochs/latest").json()["phase"] == "Inference"
         finally:
             program.send_signal(number)
         assert program.wait(10) == 0
