@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from .attempts import RetryBudget, RetryPolicy
 from .context import CallContext
+from .hooks import call_hook
 from .network import Network
 from .pool import EndpointPool
 from .served import AttemptRecord, CallOptions
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from ..config import GonkaConfig
     from .endpoints import Endpoint
-
-_logger = logging.getLogger("gonka_integrations.engine")
 
 
 class Engine:
@@ -158,11 +156,3 @@ class Engine:
         _trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def call_hook(hook: Callable[..., None], *arguments: object) -> None:
-    """Call a user's hook; what it raises is logged and stops nothing."""
-    try:
-        hook(*arguments)
-    except Exception:
-        _logger.exception("A hook failed; the call goes on")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import GonkaDiscoveryError
 from .chat import Chat
 from .discovery import EndpointDiscovery
-from .engine import Engine, call_hook
+from .engine import Engine
 from .gateways import GatewayWatch
+from .hooks import call_hook
 from .membership import assemble
 from .refresh import RefreshManager
 
@@ -90,7 +91,7 @@ class GonkaSession(Engine):
             GonkaDiscoveryError: They could not be read; the ones in use stay.
         """
         if self._refresher is not None:
-            self._refresher.refresh_now()
+            self._refresher.refresh_now().raise_for_error()
 
     def prepare(self) -> None:
         """Make sure that the participants have been read; blocks the first time."""
@@ -147,7 +148,7 @@ class GonkaSession(Engine):
             if target is not None:
                 target(found)
 
-        return RefreshManager(self._discovery, apply=apply, owner=self)
+        return RefreshManager(discovery=self._discovery, apply=apply, owner=self)
 
     def _apply(self, found: ParticipantSet) -> None:
         before, self._participants = self.epoch, found
@@ -159,7 +160,7 @@ class GonkaSession(Engine):
 
     def _read_first(self, refresher: RefreshManager) -> None:
         try:
-            refresher.refresh_now()
+            refresher.refresh_now().raise_for_error()
         except GonkaDiscoveryError as error:
             if not self.pool.endpoints():
                 raise
