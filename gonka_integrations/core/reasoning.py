@@ -69,6 +69,11 @@ class ThinkSplitter:
         self._thought = False  # whether a tag has been seen
         self._lead: str | None = ""  # what the next reasoning begins with; None within it
 
+    @property
+    def over(self) -> bool:
+        """Whether the answer's text has begun: from here on nothing is told apart."""
+        return self._state == "after"
+
     def feed(self, text: str) -> Split:
         """Take in a piece of `content`, give what is certain of it and of what was held back."""
         if self._state == "after":

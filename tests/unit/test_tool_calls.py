@@ -266,7 +266,8 @@ def test_arguments_that_are_none(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", {}), ('{"a', {}), ('{"a": "b', {"a": "b"}), ('{"a": [1, 2', {"a": [1, 2]}), ("x", {}), ("[1", {}),
+        ("", {}), ('{"a', {}), ('{"a": "b', {"a": "b"}),
+        ('{"a": [1, 2', {"a": [1, 2]}), ("x", {}), ("[1", {}),
     ],
 )  # fmt: skip
 def test_arguments_that_are_still_coming(text, expected):

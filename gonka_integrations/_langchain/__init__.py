@@ -1,0 +1,1 @@
+"""Parts of ChatGonka. Nothing here is public; import from `gonka_integrations.langchain`."""

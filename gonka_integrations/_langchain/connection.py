@@ -1,0 +1,182 @@
+"""How a model reaches the network: its connection fields, settled once, and the session."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from ..config import GonkaConfig
+from ..core.keys import PrivateKey
+from ..core.secrets import Secret
+from ..core.session import GonkaSession
+from ..core.specs import conceal
+from ..errors import GonkaConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Fields that say how the network is reached, as `GonkaConfig` names them.
+CONNECTION = (
+    "private_key", "signer", "source_url", "endpoints", "base_url", "api_key", "gateways",
+    "fallbacks", "address", "verify_proofs", "trust", "timeout", "first_token_timeout",
+    "idle_timeout", "connect_timeout", "max_retries", "retry_ambiguous", "hedge_after",
+    "max_concurrent", "stream_internally", "allow_private_hosts", "refresh_enabled",
+    "refresh_interval_seconds",
+)  # fmt: skip
+SECRETS = {"private_key": "GONKA_PRIVATE_KEY", "api_key": "GONKA_BROKER_API_KEY"}
+"""Secret fields and the variables they are read from."""
+
+_settled: weakref.WeakValueDictionary[Any, GonkaConfig] = weakref.WeakValueDictionary()
+
+
+class EnvSecretStr(SecretStr):
+    """A secret that was read from the environment; pickled, it is the name of its variable."""
+
+    def __init__(self, secret_value: str, env: str) -> None:
+        super().__init__(secret_value)
+        self.env = env
+
+    @classmethod
+    def read(cls, env: str) -> EnvSecretStr:
+        """The secret in the variable *env* of this process.
+
+        Raises:
+            GonkaConfigError: It is not set here.
+        """
+        return cls(Secret.from_env(env).reveal(), env)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EnvSecretStr.read, (self.env,)
+
+    def __deepcopy__(self, memo: object) -> EnvSecretStr:
+        return self
+
+
+def hide(name: str, value: Any) -> Any:
+    """The value of a connection field in a form that does not show what is secret in it."""
+    if name in SECRETS and isinstance(value, str | Secret):
+        secret = Secret.of(value)
+        if secret.env == SECRETS[name] and secret.item is None:
+            return EnvSecretStr(secret.reveal(), secret.env)
+        return SecretStr(secret.reveal())
+    if name in ("gateways", "fallbacks", "base_url"):
+        return conceal(value)
+    return value
+
+
+def base_of(fields: Mapping[str, Any]) -> GonkaConfig | None:
+    """The configuration that a session or a configuration among *fields* gives.
+
+    Raises:
+        GonkaConfigError: One of them is of another type.
+    """
+    session, config = fields.get("given_session"), fields.get("base_config")
+    if session is not None:
+        if not isinstance(session, GonkaSession):
+            raise GonkaConfigError(
+                f"session: expected a GonkaSession, not {type(session).__name__}", field="session"
+            )
+        return session.config
+    if config is not None and not isinstance(config, GonkaConfig):
+        raise GonkaConfigError(
+            f"config: expected a GonkaConfig, not {type(config).__name__}", field="config"
+        )
+    return config
+
+
+def settle(
+    fields: Mapping[str, Any], base: GonkaConfig | None = None, *, model: str | None = None
+) -> GonkaConfig:
+    """The configuration that connection fields, *base* and the environment amount to.
+
+    A key without a gateway to use it at is left out: it is an error once a call needs it, not for
+    whoever only makes the object.
+
+    Raises:
+        GonkaConfigError: A field is wrong; names it.
+    """
+    given = {name: _plain(fields[name]) for name in CONNECTION if fields.get(name) is not None}
+    if "api_key" in given and not _has_gateway(given, base):
+        del given["api_key"]
+    key = _key(given, base, model)
+    found = _settled.get(key) if key is not None else None
+    if found is None:
+        found = GonkaConfig.build(base, model=model, **given)
+        if key is not None:
+            _settled[key] = found
+    return found
+
+
+def _has_gateway(given: Mapping[str, Any], base: GonkaConfig | None) -> bool:
+    if given.get("base_url") or given.get("gateways"):
+        return True
+    return bool(base and base.gateways) or bool(os.environ.get("GONKA_BROKER_URL", "").strip())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, EnvSecretStr):
+        return Secret(value.get_secret_value(), env=value.env)
+    if isinstance(value, SecretStr):
+        return Secret(value.get_secret_value())
+    return value
+
+
+def _key(given: Mapping[str, Any], base: GonkaConfig | None, model: str | None) -> Any:
+    """What a configuration depends on, None where it cannot be compared."""
+    variables = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("GONKA_")))
+    values = tuple((name, _frozen(value)) for name, value in given.items())
+    key = (values, base, model, hash(variables))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return tuple((name, _frozen(item)) for name, item in value.items())
+    return value
+
+
+def seen_secret(name: str, config: GonkaConfig) -> Any:
+    """A secret that *config* has from the environment, to be shown, hidden, as a field."""
+    env = SECRETS[name]
+    if name == "private_key":
+        there = isinstance(config.private_key, PrivateKey)
+    else:
+        there = any(gateway.api_key is not None for gateway in config.gateways)
+    value = os.environ.get(env, "").strip()
+    return EnvSecretStr(value, env) if there and value else None
+
+
+def shared_session(config: GonkaConfig) -> GonkaSession:
+    """The process's session for *config*.
+
+    Raises:
+        GonkaConfigError: It names nobody to send requests to.
+    """
+    return GonkaSession.shared(config)
+
+
+def require_model(model: str | None, session: GonkaSession) -> str:
+    """*model*, or the only one that the pool serves.
+
+    Raises:
+        GonkaConfigError: No model was named, and there is a choice.
+    """
+    if model:
+        return model
+    served = session.models()
+    if len(served) == 1:
+        return served[0]
+    known = f" The pool serves: {', '.join(served[:20])}." if served else ""
+    raise GonkaConfigError(
+        f"model: no model is named. Give ChatGonka a model, or set GONKA_MODEL.{known}",
+        field="model",
+    )

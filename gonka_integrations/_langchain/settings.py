@@ -1,0 +1,297 @@
+"""The fields of ChatGonka, and what keeps them true: copies, pickles, changes."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.model_profile import ModelProfile  # noqa: TC002 - a field
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+
+from .._version import __version__
+from ..core.models import known_model
+from .arguments import named, rest_in
+from .connection import CONNECTION, SECRETS, base_of, hide, seen_secret, settle, shared_session
+from .metadata import PROVIDER
+from .profiles import KnownProfile, profile_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from langchain_core.language_models.base import LangSmithParams
+
+    from ..config import GonkaConfig
+    from ..core.session import GonkaSession
+
+#: Fields that are sent under their own names when they are set.
+SENT = (
+    "temperature", "max_tokens", "top_p", "top_k", "min_p", "frequency_penalty",
+    "presence_penalty", "repetition_penalty", "seed", "n", "logprobs", "top_logprobs",
+    "logit_bias", "reasoning_effort", "service_tier", "parallel_tool_calls", "user",
+)  # fmt: skip
+_ANSWER = ("stop", "thinking", "extra_body", "replay_reasoning")
+_OWN_DATA = ("model_kwargs", "extra_body", "stop", "logit_bias", "metadata", "tags", "profile")
+_WATCHED = frozenset({*CONNECTION, "model", "base_config", "given_session"})
+
+
+def _option(description: str, **limits: Any) -> Any:
+    return Field(default=None, description=description, **limits)
+
+
+def _hidden(description: str, **more: Any) -> Any:
+    """A field that may hold secrets: not shown, not dumped."""
+    return Field(default=None, description=description, repr=False, exclude=True, **more)
+
+
+class GonkaSettings(BaseChatModel):
+    """Fields of `ChatGonka`. Times are in seconds."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
+
+    model: str | None = _option("Id of the model on the network.")
+    temperature: float | None = _option("Sampling temperature.", ge=0)
+    max_tokens: int | None = _option("Longest answer, in tokens.", gt=0)
+    top_p: float | None = _option("Share of the probability to sample from.", ge=0, le=1)
+    top_k: int | None = _option("Number of tokens to sample from.")
+    min_p: float | None = _option("Least probability relative to the likeliest token.", ge=0, le=1)
+    frequency_penalty: float | None = _option("Penalty on frequent tokens.")
+    presence_penalty: float | None = _option("Penalty on tokens that are there already.")
+    repetition_penalty: float | None = _option("Factor on tokens that are there already.")
+    seed: int | None = _option("Seed of the sampling.")
+    n: int | None = _option("Number of answers; a stream gives the first.", ge=1)
+    stop: list[str] | str | None = _option("Sequences that end the answer.")
+    logprobs: bool | None = _option("Whether to return log probabilities.")
+    top_logprobs: int | None = _option("Alternatives at each position.", ge=0)
+    logit_bias: dict[str, float] | None = _option("Bias by token id.")
+    reasoning_effort: str | None = _option("How long a reasoning model may think.")
+    thinking: bool | None = _option("Whether to think, on models that can be told.")
+    service_tier: str | None = _option("Tier at providers that have such.")
+    parallel_tool_calls: bool | None = _option("Whether one answer may call several tools.")
+    user: str | None = _option("End user, for the endpoint's records.")
+    model_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Request parameters beside the named ones."
+    )
+    extra_body: dict[str, Any] | None = _option("Request parameters that win over all others.")
+    default_headers: dict[str, str] | None = _hidden("Headers for gateways and providers.")
+
+    streaming: bool = Field(default=False, description="Whether invoke streams inside.")
+    stream_usage: bool = Field(default=True, description="Whether streams tell their usage.")
+    replay_reasoning: Literal["auto", "always", "never"] = Field(
+        default="auto", description="Which reasoning of the history is sent back."
+    )
+    input_modalities: tuple[str, ...] | None = _option(
+        "Kinds of content the model takes: text, image, audio, video, file."
+    )
+
+    private_key: Any = _hidden("Key that signs requests to participants.")
+    signer: Any = _hidden("Signs in place of a private key.")
+    source_url: str | list[str] | tuple[str, ...] | None = _option("Nodes to discover from.")
+    endpoints: str | list[str] | tuple[str, ...] | None = _option("Participants, url;address.")
+    base_url: Any = _option("A gateway, up to and including /v1.")
+    api_key: SecretStr | None = _hidden("Key of that gateway.")
+    gateways: Any = _hidden("Several gateways with their keys.")
+    fallbacks: Any = _hidden("Providers that take over when the network cannot serve.")
+    address: str | None = _option("Account that pays, when it is not the key's own.")
+    verify_proofs: bool | None = _option("Whether participant lists must be proven.")
+    trust: Any = _hidden("Where the proof's trust comes from.")
+    timeout: float | None = _option("For a whole call, all attempts included.")
+    first_token_timeout: float | None = _option("Until an endpoint's first content.")
+    idle_timeout: float | None = _option("Between two pieces of an answer.")
+    connect_timeout: float | None = _option("Until a connection is made.")
+    max_retries: int | None = _option("Extra attempts of a call, over all endpoints.")
+    retry_ambiguous: bool | None = _option("Whether to repeat what may have been charged.")
+    hedge_after: float | None = _option("When a second endpoint is asked too.")
+    max_concurrent: int | None = _option("Requests in flight at one endpoint.")
+    stream_internally: bool | None = _option("Whether plain calls are read as streams inside.")
+    allow_private_hosts: bool | None = _option("Whether hosts may be on private networks.")
+    refresh_enabled: bool | None = _option("Whether participants are kept up to date.")
+    refresh_interval_seconds: float | None = _option("How often to look for a new epoch.")
+    base_config: Any = _hidden("A GonkaConfig that holds where no field is given.", alias="config")
+    given_session: Any = _hidden("A GonkaSession to share.", alias="session")
+
+    _config: GonkaConfig = PrivateAttr()
+    _session: GonkaSession | None = PrivateAttr(default=None)
+
+    if not TYPE_CHECKING:  # type checkers take the signature from the fields
+
+        def __init__(self, **arguments: Any) -> None:
+            values = named(type(self), arguments)
+            base = base_of(values)
+            for name in CONNECTION:
+                if values.get(name) is not None:
+                    values[name] = hide(name, values[name])
+            settled = settle(values, base, model=values.get("model"))
+            if settled.model and not values.get("model"):
+                values["model"] = settled.model
+            super().__init__(**rest_in(type(self), values))
+            self._config = settled
+            self._show_environment(base)
+            self._add_version("gonka-integrations", __version__)
+
+    def _show_environment(self, base: GonkaConfig | None) -> None:
+        """Fill in fields that were left to the environment, so that one can see what holds."""
+        fields, config = self.__dict__, self._config
+        if base is not None:
+            return
+        if fields["source_url"] is None and config.source_url:
+            found = config.source_url
+            fields["source_url"] = found[0] if len(found) == 1 else found
+        if fields["base_url"] is None and fields["gateways"] is None and len(config.gateways) == 1:
+            fields["base_url"] = config.gateways[0].base_url
+        for name in SECRETS:
+            if fields[name] is None:
+                fields[name] = seen_secret(name, config)
+
+    # What it is.
+
+    @property
+    def model_name(self) -> str | None:
+        """Other name of `model`."""
+        return self.model
+
+    @property
+    def config(self) -> GonkaConfig:
+        """The connection as it was settled, environment included."""
+        return self._config
+
+    @property
+    def session(self) -> GonkaSession:
+        """The session in use: the one given, or that of all equal configurations.
+
+        Raises:
+            GonkaConfigError: Nothing says where inference is done; names what to give.
+        """
+        session = self._session
+        if session is None:
+            session = self._session = self.given_session or shared_session(self._config)
+        return session
+
+    @property
+    def _llm_type(self) -> str:
+        return "gonka-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        """What tells this model from others in traces and caches: all that changes its answers."""
+        fields = self.__dict__
+        known = {name: fields[name] for name in (*SENT, *_ANSWER) if fields[name] is not None}
+        return {"model": self.model, **known, **self.model_kwargs}
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """Fields that are secrets, and the variables they are read from."""
+        return dict(SECRETS)
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = PROVIDER
+        if not stop and self.stop:
+            params["ls_stop"] = [self.stop] if isinstance(self.stop, str) else list(self.stop)
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(known_model(self.model), self.input_modalities)
+
+    def __repr_args__(self) -> Any:
+        for name, value in super().__repr_args__():
+            field = type(self).model_fields.get(str(name))
+            if field is None or name in ("metadata", "profile"):
+                continue
+            if value is not None and value != field.get_default(call_default_factory=True):
+                yield name, value
+
+    # Its copies.
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in CONNECTION:
+            value = hide(name, value)
+        super().__setattr__(name, value)
+        if name in type(self).model_fields:
+            self._changed({name})
+
+    def _changed(self, names: set[str]) -> None:
+        """Bring what depends on fields up to date."""
+        self.__dict__.pop("_serialized", None)
+        if not names & _WATCHED or not hasattr(self, "_config"):
+            return
+        if "model" in names and isinstance(self.profile, KnownProfile):
+            self.__dict__["profile"] = self._resolve_model_profile()
+        if names - {"model"}:
+            self._config = settle(self.__dict__, base_of(self.__dict__), model=self.model)
+            self._session = None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy that shares the session, unless *update* changes the connection."""
+        copied = copy.deepcopy(self) if deep else copy.copy(self)
+        changes = named(type(self), dict(update or {}))
+        for name in changes.keys() & set(CONNECTION):
+            changes[name] = hide(name, changes[name])
+        copied.__dict__.update(changes)
+        copied.__pydantic_fields_set__.update(changes)
+        copied._changed(set(changes))
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy with data of its own; sessions, handlers and caches stay shared."""
+        copied = copy.copy(self)
+        for name in _OWN_DATA:
+            copied.__dict__[name] = copy.deepcopy(self.__dict__[name], memo)
+        return copied
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """The fields that were given. Keys from the environment stay there."""
+        state = {name: self.__dict__[name] for name in self.__pydantic_fields_set__}
+        session = state.pop("given_session", None)
+        if session is not None:
+            state["base_config"] = session.config
+        return state
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    # Its end.
+
+    def close(self) -> None:
+        """Close the connections; a session that was given stays open. The model can still be used.
+
+        Models of equal configurations share connections: they make new ones when they need them.
+        """
+        if self._session is not None and self.given_session is None:
+            self._session.close()
+        self._session = None
+
+    async def aclose(self) -> None:
+        """`close`, and the connections of the running event loop."""
+        if self._session is not None and self.given_session is None:
+            await self._session.aclose()
+        self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
