@@ -27,16 +27,16 @@ class _Choice:
             if value is None:
                 continue
             if key == "tool_calls":
-                if self.tools is None:
-                    self.tools = ToolCallAssembler()
-                self.tools.feed(value)
+                if value:  # vLLM sends an empty list with every delta
+                    self.tools = self.tools or ToolCallAssembler()
+                    self.tools.feed(value)
             elif key == "role":
                 self.role = value
             elif isinstance(value, str):
                 self.parts.setdefault(key, []).append(value)
             else:
                 self.extra[key] = value
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):
             self.finish_reason = choice["finish_reason"]
         for key, tokens in (choice.get("logprobs") or {}).items():
             if isinstance(tokens, list):
@@ -65,14 +65,18 @@ class _Choice:
 class Assembler:
     """Takes the chunks of one stream and gives the completion they amount to.
 
+    Args:
+        choices: How many choices were asked for.
+
     Attributes:
         usage: Token counts of the stream, once they have come.
-        finished: Whether some choice has a finish reason.
+        finished: Whether all the choices have a finish reason.
     """
 
-    __slots__ = ("_choices", "_head", "finished", "usage")
+    __slots__ = ("_choices", "_expected", "_head", "finished", "usage")
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
+        self._expected = choices
         self._choices: dict[int, _Choice] = {}
         self._head: dict[str, Any] = {}
         self.usage: dict[str, Any] | None = None
@@ -85,13 +89,26 @@ class Assembler:
         if chunk.get("usage"):
             self.usage = chunk["usage"]
         for choice in chunk.get("choices") or ():
-            index = choice.get("index") or 0
+            index = choice.get("index")
+            index = index if type(index) is int else 0
             found = self._choices.get(index)
             if found is None:
                 found = self._choices[index] = _Choice()
+                self.finished = False
             found.add(choice)
-            if found.finish_reason is not None:
-                self.finished = True
+            if found.finish_reason is not None and not self.finished:
+                self._settle()
+
+    def expect_no_more(self) -> None:
+        """The endpoint says that this is all, though it may be fewer choices than asked for."""
+        self._expected = 1
+        self._settle()
+
+    def _settle(self) -> None:
+        found = self._choices.values()
+        self.finished = len(found) >= self._expected and all(
+            choice.finish_reason is not None for choice in found
+        )
 
     def text(self) -> str:
         """Text of the first choice so far."""
@@ -123,7 +140,7 @@ class Assembler:
 def has_content(chunk: dict[str, Any]) -> bool:
     """Whether a chunk says anything: text, reasoning, a tool call, or why the answer ends."""
     for choice in chunk.get("choices") or ():
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):
             return True
         for key, value in (choice.get("delta") or {}).items():
             if value and key != "role":
@@ -146,7 +163,7 @@ def as_chunks(completion: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "index": choice.get("index", 0),
                 "delta": delta,
-                "finish_reason": choice.get("finish_reason") or "stop",
+                "finish_reason": choice.get("finish_reason"),
                 "logprobs": choice.get("logprobs"),
             }
         )

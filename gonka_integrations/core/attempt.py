@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """One request to one endpoint; its lease is settled exactly once."""
+    """One request to one endpoint; its lease is settled exactly once.
+
+    Attributes:
+        first_token: Seconds to its first content, None before.
+        tail_until: Moment until which the end of a finished answer is waited for.
+    """
 
     lease: Lease
     pool: EndpointPool
@@ -27,6 +32,7 @@ class Attempt:
     exchange: Exchange | None = None
     reader: ChunkReader | None = None
     first_token: float | None = None
+    tail_until: float | None = None
 
     @property
     def endpoint(self) -> Endpoint:

@@ -178,13 +178,13 @@ class Call:
     def _complete_once(self, attempt: Attempt) -> Flow[Completion]:
         stream = self._streams_inside()
         exchange = yield from self._send(attempt, stream=stream)
-        strip = injected_by(attempt.endpoint, self.payload)
         if stream:
-            attempt.reader = ChunkReader(strip)
-            yield from self._read_to_end(attempt, exchange, attempt.reader)
-            data = attempt.reader.completion()
+            reader = self._reader(attempt)
+            yield from self._read_to_end(attempt, exchange, reader)
+            data = reader.completion()
         else:
-            data = read_completion((yield from self.read_body(exchange, attempt.wait)), strip)
+            body = yield from self.read_body(exchange, attempt.wait)
+            data = read_completion(body, injected_by(attempt.endpoint, self.payload))
         self.note_served(attempt)
         attempt.settle_served()
         yield Finish(exchange)
@@ -194,9 +194,9 @@ class Call:
 
     def _read_to_end(self, attempt: Attempt, exchange: Exchange, reader: ChunkReader) -> Flow[None]:
         while not reader.over:
-            self.set_wait(attempt, reader)
-            data = yield Read(exchange)
             try:
+                self.set_wait(attempt, reader)
+                data = yield Read(exchange)
                 reader.take(data)
             except WireFailure:
                 if not reader.assembler.finished:
@@ -209,7 +209,7 @@ class Call:
 
     def _open_once(self, attempt: Attempt) -> Flow[OpenStream]:
         exchange = yield from self._send(attempt, stream=True)
-        reader = attempt.reader = ChunkReader(injected_by(attempt.endpoint, self.payload))
+        reader = self._reader(attempt)
         chunks: list[dict[str, Any]] = []
         while not reader.content_seen:
             self.set_wait(attempt, reader)
@@ -219,6 +219,14 @@ class Call:
         self.note_served(attempt)
         attempt.lease.handed_on = True
         return OpenStream(self, attempt, exchange, reader, chunks, self.served_by(attempt))
+
+    def _reader(self, attempt: Attempt) -> ChunkReader:
+        wanted = self.payload.get("n")
+        attempt.reader = ChunkReader(
+            injected_by(attempt.endpoint, self.payload),
+            choices=wanted if type(wanted) is int else 1,
+        )
+        return attempt.reader
 
     # Steps of an attempt.
 
@@ -249,7 +257,7 @@ class Call:
     def _failed(self, attempt: Attempt, failure: WireFailure) -> Flow[None]:
         context, endpoint = self.context, attempt.endpoint
         if failure.kind == "timeout":
-            failure.kind = "idle_timeout" if attempt.first_token else "first_token_timeout"
+            failure.kind = "first_token_timeout" if attempt.first_token is None else "idle_timeout"
         verdict = failed_verdict(endpoint.kind, failure)
         record = attempt.record(failure.kind, failure.status, failure.text)
         self.records.append(record)
@@ -277,12 +285,21 @@ class Call:
     # Book-keeping.
 
     def set_wait(self, attempt: Attempt, reader: ChunkReader) -> None:
-        """How long the next read may take: to the first content, to the next, to the very end."""
-        now = self.context.pool.clock()
+        """How long the next read may take: to the first content, to the next, to the very end.
+
+        Raises:
+            WireFailure: That time is over. An endpoint that never stops sending does not make its
+                reader wait, so the reader would not notice.
+        """
+        now, wait = self.context.pool.clock(), attempt.wait
         if reader.assembler.finished:
-            attempt.wait.until = now + min(_TAIL, max(0.0, self.plan.deadline - now))
+            if attempt.tail_until is None:
+                attempt.tail_until = now + _TAIL
+            wait.until = min(attempt.tail_until, self.plan.deadline)
         elif reader.content_seen:
-            attempt.wait.until = min(now + self.limit("idle_timeout"), self.plan.deadline)
+            wait.until = min(now + self.limit("idle_timeout"), self.plan.deadline)
+        if now >= wait.until:
+            raise WireFailure("timeout", "it goes on and on")
 
     def note_served(self, attempt: Attempt) -> None:
         """Record the attempt that serves the call."""

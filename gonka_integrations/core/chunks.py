@@ -13,7 +13,9 @@ from .sse import DONE, EventParser
 from .wire import WireFailure
 
 _HOST_EVENTS = ("devshard_receipt", "devshard_meta")
-_LARGEST = 64 * 1024 * 1024
+_LARGEST_PLAIN = 64 * 1024 * 1024
+# What taking apart JSON of another shape than expected may raise.
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class ChunkReader:
@@ -21,6 +23,8 @@ class ChunkReader:
 
     Args:
         strip: Names of what the endpoint adds unasked, removed from every chunk.
+        choices: How many choices were asked for.
+        limit: Largest stream in bytes; no real one comes near.
 
     Attributes:
         content_seen: Whether the answer has begun to say something.
@@ -29,17 +33,20 @@ class ChunkReader:
     """
 
     __slots__ = (
-        "_parser", "_plain_answer", "_strip", "_whole", "_whole_size", "assembler", "content_seen",
-        "over",
+        "_limit", "_parser", "_plain_answer", "_size", "_strip", "_whole", "assembler",
+        "content_seen", "over",
     )  # fmt: skip
 
-    def __init__(self, strip: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, strip: frozenset[str] = frozenset(), *, choices: int = 1, limit: int = 1 << 30
+    ) -> None:
         self._parser = EventParser()
         self._strip = strip
+        self._limit = limit
         self._plain_answer: dict[str, Any] | None = None
         self._whole: list[bytes] | None = None
-        self._whole_size = -1
-        self.assembler = Assembler()
+        self._size = 0
+        self.assembler = Assembler(choices)
         self.content_seen = False
         self.over = False
 
@@ -57,14 +64,18 @@ class ChunkReader:
         Raises:
             WireFailure: "error_event", "garbage" or "too_large": the answer is broken.
         """
-        if self._whole_size < 0:
-            start = data.lstrip()
-            if not start:
+        if not self._size:
+            data = data.lstrip()
+            if not data:
                 return []
-            self._whole = [] if start[:1] in b"{[<" else None
-            self._whole_size = 0
+            if data[:1] in b"{[<":
+                self._whole, self._limit = [], min(self._limit, _LARGEST_PLAIN)
+        self._size += len(data)
+        if self._size > self._limit:
+            raise WireFailure("too_large", f"an answer of more than {self._limit} bytes")
         if self._whole is not None:
-            return self._keep(data)
+            self._whole.append(data)
+            return []
         return self._chunks(self._parser.feed(data))
 
     def end(self) -> list[dict[str, Any]]:
@@ -82,42 +93,54 @@ class ChunkReader:
         self.over = True
         return chunks
 
-    def _keep(self, data: bytes) -> list[dict[str, Any]]:
-        self._whole_size += len(data)
-        if self._whole_size > _LARGEST:
-            raise WireFailure("too_large", f"an answer of more than {_LARGEST} bytes")
-        if self._whole is not None:
-            self._whole.append(data)
-        return []
-
     def _plain(self, body: bytes) -> list[dict[str, Any]]:
-        self._plain_answer = read_completion(body, self._strip)
-        chunks = as_chunks(self._plain_answer)
-        for chunk in chunks:
-            self._note(chunk)
+        answer = self._plain_answer = read_completion(body, self._strip)
+        try:
+            chunks = as_chunks(answer)
+            for chunk in chunks:
+                self._note(chunk)
+        except _MISSHAPEN as error:
+            raise _misshapen(body) from error
+        self.assembler.expect_no_more()
         return chunks
 
     def _chunks(self, payloads: list[bytes]) -> list[dict[str, Any]]:
         chunks: list[dict[str, Any]] = []
-        for payload in payloads:
-            if payload == DONE:
-                self.over = self.assembler.finished
-                continue
-            chunk = _decode(payload)
-            if "error" in chunk and chunk["error"] and not chunk.get("choices"):
-                raise WireFailure("error_event", error_text(payload), body=payload)
-            if any(name in chunk for name in _HOST_EVENTS):
-                continue
-            if chunk.get("choices") is None:
-                chunk["choices"] = []
-            if self._strip:
-                strip_injected(chunk, self._strip)
-            self._note(chunk)
-            chunks.append(chunk)
+        try:
+            for payload in payloads:
+                self._event(payload, chunks)
+            self._refuse_stray_text()
+        except WireFailure:
+            # What follows a finished answer takes nothing back.
+            if not self.assembler.finished:
+                raise
+            self.over = True
+        return chunks
+
+    def _refuse_stray_text(self) -> None:
         if self._parser.stray is not None and not self.over:
             stray = self._parser.stray.decode("utf-8", "replace")[:200]
             raise WireFailure("garbage", f"text that is no event: {stray!r}")
-        return chunks
+
+    def _event(self, payload: bytes, chunks: list[dict[str, Any]]) -> None:
+        if payload == DONE:
+            self.assembler.expect_no_more()
+            self.over = self.assembler.finished
+            return
+        chunk = _decode(payload)
+        if not chunk.get("choices"):
+            if chunk.get("error") or chunk.get("object") == "error":
+                raise WireFailure("error_event", error_text(payload), body=payload)
+            if any(name in chunk for name in _HOST_EVENTS):
+                return
+            chunk["choices"] = []
+        try:
+            if self._strip:
+                strip_injected(chunk, self._strip)
+            self._note(chunk)
+        except _MISSHAPEN as error:
+            raise _misshapen(payload) from error
+        chunks.append(chunk)
 
     def _note(self, chunk: dict[str, Any]) -> None:
         self.assembler.add(chunk)
@@ -129,14 +152,18 @@ def read_completion(body: bytes, strip: frozenset[str] = frozenset()) -> dict[st
     """A plain completion out of a whole body.
 
     Raises:
-        WireFailure: "garbage" or "error_event": a 200 that is no answer.
+        WireFailure: "garbage", "error_event" or "truncated": a 200 that is no whole answer.
     """
     completion = _decode(body)
-    if completion.get("error") and not completion.get("choices"):
-        raise WireFailure("error_event", error_text(body), body=body)
     choices = completion.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    if not choices and (completion.get("error") or completion.get("object") == "error"):
+        raise WireFailure("error_event", error_text(body), body=body)
+    if not isinstance(choices, list) or not choices:
         raise WireFailure("garbage", "an answer without choices", body=body)
+    if not all(isinstance(choice, dict) for choice in choices):
+        raise _misshapen(body)
+    if not all(choice.get("finish_reason") for choice in choices):
+        raise WireFailure("truncated", "the answer has no finish reason", body=body)
     if strip:
         strip_injected(completion, strip)
     return completion
@@ -151,3 +178,8 @@ def _decode(payload: bytes) -> dict[str, Any]:
     if not isinstance(decoded, dict):
         raise WireFailure("garbage", f"JSON that is no object: {payload[:60]!r}", body=payload)
     return decoded
+
+
+def _misshapen(payload: bytes) -> WireFailure:
+    shown = payload[:120].decode("utf-8", "replace")
+    return WireFailure("garbage", f"no chat answer: {shown!r}", body=payload)

@@ -52,8 +52,8 @@ class OpenStream:
             if reader.over:
                 yield from self._end()
                 break
-            self._call.set_wait(self._attempt, reader)
             try:
+                self._call.set_wait(self._attempt, reader)
                 data = yield Read(self._exchange)
                 chunks = reader.take(data)
             except WireFailure as failure:
