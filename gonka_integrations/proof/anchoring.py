@@ -19,6 +19,7 @@ from .errors import (
     SourcesDisagree,
     TrustError,
     TrustExpired,
+    TrustMismatch,
 )
 from .light import LightBlock, TrustedHeader, TrustPolicy, check_clock, check_fresh, check_step
 from .trust import Agreement, Checkpoint, TrustRoot, host_of
@@ -79,7 +80,7 @@ class Anchor:
         """
         check_clock(block, asking.now, self._policy)
         start = yield from self._start(block, asking)
-        if start is None or is_trusted(start, block):
+        if start is None or self._is_trusted(start, block):
             self._store.remember([TrustedHeader.of(block)])
             return
         path = yield from self._bisect(start, block, asking)
@@ -106,21 +107,29 @@ class Anchor:
         elif remembered:
             raise NotMonotonic(
                 f"order: header {block.height} is below all remembered ones, "
-                f"the lowest of which is {remembered[0]}"
+                f"the lowest of which is {remembered[0]}{self._memory()}"
             )
         if isinstance(self._root, Agreement):
             yield from self._agree(block, self._root.threshold, asking)
             return None
         return (yield from self._pinned(self._root, block, asking))
 
+    def _is_trusted(self, start: TrustedHeader, block: LightBlock) -> bool:
+        try:
+            return is_trusted(start, block)
+        except TrustMismatch as error:
+            raise TrustMismatch(f"{error}{self._memory()}") from None
+
     def _expired(self, error: TrustExpired) -> TrustExpired:
-        where = f" (remembered in {self._store.path})" if self._store.path else ""
-        hint = (
-            "; or allow it to agree anew: Agreement(renew_expired=True), or remove the file"
-            if isinstance(self._root, Agreement)
-            else ""
-        )
-        return TrustExpired(f"{error}{hint}{where}")
+        agrees = isinstance(self._root, Agreement)
+        hint = "; or let sources agree anew: Agreement(renew_expired=True)" if agrees else ""
+        return TrustExpired(f"{error}{hint}{self._memory()}")
+
+    def _memory(self) -> str:
+        """Where headers are remembered, and what a person can do about them."""
+        if self._store.path is None:
+            return ""
+        return f" (remembered in {self._store.path}; remove it to start anew from the trust root)"
 
     def _pinned(self, root: Checkpoint, block: LightBlock, asking: Asking) -> Steps[TrustedHeader]:
         """The checkpoint's header, fetched and compared."""

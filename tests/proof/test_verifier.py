@@ -392,6 +392,15 @@ def test_expired_memory_is_an_error_unless_it_may_be_renewed(
     assert "Agreeing anew" in caplog.text
 
 
+def test_a_chain_that_was_started_anew_conflicts_with_the_memory(tmp_path: Path) -> None:
+    """As every run of a development network does; the message says which file to remove."""
+    path = tmp_path / "trust.json"
+    World(Network([range(4)]), path=path).prove()
+    world = World(Network([range(1, 5)]), path=path)
+    with pytest.raises(errors.TrustMismatch, match=r"trust\.json; remove it to start anew"):
+        world.prove()
+
+
 def test_requests_are_bounded(world: World) -> None:
     """A source that leads a verifier on and on is left."""
 
