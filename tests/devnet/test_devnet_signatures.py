@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from devnet_wire import raw_signature
 
 from gonka_integrations.devnet import signatures, texts
 from gonka_integrations.devnet.ledger import ORDER, TestKey
@@ -58,12 +59,9 @@ def test_signatures_that_are_refused(shared: Path, verify: Any) -> None:
 
 
 def test_bounds_of_r_and_s(verify: Any) -> None:
-    import coincurve
-
     key = TestKey.from_label("bounds")
     digest = bytes(range(32))
-    signer = coincurve.PrivateKey(bytes.fromhex(key.private_key))
-    raw = signer.sign_recoverable(digest, hasher=None)[:64]
+    raw = raw_signature(key.private_key, digest)
 
     def check(r: int, s: int) -> bool:
         text = base64.b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).decode()
