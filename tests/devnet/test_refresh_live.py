@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +20,7 @@ from gonka_integrations.core.refresh import RefreshManager
 from gonka_integrations.core.session import GonkaSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gonka_integrations.devnet import Devnet
 
@@ -66,32 +69,74 @@ def test_sources_that_are_down_change_nothing(devnet: Devnet) -> None:
     manager.stop()
 
 
-def test_no_call_waits_on_a_refresh(devnet: Devnet) -> None:
+class SlowSource(ThreadingHTTPServer):
+    """Passes reads on to a host, until it is told to let them hang."""
+
+    daemon_threads = True
+
+    def __init__(self, host_url: str) -> None:
+        super().__init__(("127.0.0.1", 0), _SlowHandler)
+        self.host_url = host_url
+        self.hanging = threading.Semaphore(0)
+        self.answers = threading.Event()
+        self.answers.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, *_: Any) -> None:
+        """Whoever waited may have gone."""
+
+
+class _SlowHandler(BaseHTTPRequestHandler):
+    server: SlowSource
+
+    def do_GET(self) -> None:
+        if not self.server.answers.is_set():
+            self.server.hanging.release()
+            self.server.answers.wait(PATIENCE)
+        with urllib.request.urlopen(self.server.host_url + self.path) as answer:
+            body = answer.read()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def slow(devnet: Devnet) -> Iterator[SlowSource]:
+    with SlowSource(devnet.source_url) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.answers.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_no_call_waits_on_a_refresh(devnet: Devnet, slow: SlowSource) -> None:
     """A source that hangs holds up the refresher, and nobody else."""
     config = GonkaConfig(
-        source_url=devnet.source_url,
-        private_key=devnet.private_key,
-        refresh_interval_seconds=0.02,
-        model="gonka/test-model",
+        source_url=slow.url, private_key=devnet.private_key, refresh_interval_seconds=0.02
     )
     payload = {"model": "gonka/test-model", "messages": [{"role": "user", "content": "Hi"}]}
-    hanging, release = threading.Event(), threading.Event()
     with GonkaSession(config) as session:
         session.chat.complete(payload)
-        discovery = session._discovery
-        read = discovery.run
-
-        def slow(flow: Any) -> Any:
-            hanging.set()
-            release.wait(PATIENCE)
-            return read(flow)
-
-        discovery.run = slow  # type: ignore[method-assign]
-        assert hanging.wait(PATIENCE)
+        slow.answers.clear()
+        assert slow.hanging.acquire(timeout=PATIENCE)
         for _ in range(20):
             session.chat.complete(payload)
-        assert not release.is_set()
-        release.set()
+        asyncio.run(_call(session, payload))
+        assert not slow.answers.is_set()
+        slow.answers.set()
+
+
+async def _call(session: GonkaSession, payload: dict[str, Any]) -> None:
+    for _ in range(20):
+        await session.chat.acomplete(payload)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
