@@ -81,7 +81,7 @@ class GonkaConfig:
     address: str | None = None
     #: Whether participant lists must be proven by the chain.
     verify_proofs: bool = False
-    #: Where the proof's trust comes from.
+    #: Where the proof's trust begins: ``agreement``, or ``checkpoint:HEIGHT:HASH``.
     trust: Any = field(default=None, hash=False)
     #: For a whole call, over all attempts.
     timeout: float = 600.0

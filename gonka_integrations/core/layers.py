@@ -59,6 +59,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "GONKA_ENDPOINTS": ("endpoints", check.endpoint_list),
     "GONKA_ADDRESS": ("address", require_address),
     "GONKA_VERIFY_PROOF": ("verify_proofs", check.flag_of_text),
+    "GONKA_TRUST": ("trust", check.trust),
 }
 _KEY = "GONKA_PRIVATE_KEY"
 _BROKERS = "GONKA_BROKER_URL"

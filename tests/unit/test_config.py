@@ -13,6 +13,7 @@ from gonka_integrations.config import GatewaySpec, GonkaConfig, ProviderSpec
 from gonka_integrations.core.keys import PrivateKey
 from gonka_integrations.core.secrets import Secret
 from gonka_integrations.errors import GonkaConfigError
+from gonka_integrations.proof.trust import Agreement
 
 KEY = "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
 ADDRESS = "gonka1xwu5ku9m6s60ptgpjftxn0klx35cx26ck7n0nk"
@@ -80,6 +81,7 @@ LAYERS = [
     ("source_url", "GONKA_SOURCE_URL", "http://e", ("http://e",), ("http://c",), ("http://a",)),
     ("address", "GONKA_ADDRESS", ADDRESS, ADDRESS, HOST, ADDRESS),
     ("verify_proofs", "GONKA_VERIFY_PROOF", "1", True, False, True),
+    ("trust", "GONKA_TRUST", "agreement:3", Agreement(3), Agreement(4), Agreement(5)),
     (
         "endpoints",
         "GONKA_ENDPOINTS",
