@@ -115,10 +115,13 @@ class Demo:
         say("\n-- LangChain: prompt | ChatGonka | StrOutputParser")
         self.stream_chain(QUESTIONS[0])
         first = self.served.last.get("address")
-        victim = next(i for i, host in enumerate(net.hosts) if host.address != first)
+        victim = max(  # the heaviest of those not used yet: the next one to be asked, most likely
+            (i for i, host in enumerate(net.hosts) if host.address != first),
+            key=lambda i: net.hosts[i].weight,
+        )
         say(f"\n-- {self.name(net.hosts[victim].address)} is killed")
         net.hosts[victim].kill()
-        for topic in QUESTIONS[1:]:
+        for topic in QUESTIONS[1:] * 3:
             self.stream_chain(topic)
             if self.failovers:
                 break
