@@ -90,8 +90,8 @@ def is_forbidden_ip(ip: str) -> bool:
 
 
 def is_private_url(url: str) -> bool:
-    """Whether a URL leads to a private network by its text."""
-    return check_url(url) is not None
+    """Whether a proper URL leads to a private network by its text."""
+    return check_url(url, allow_private=True) is None and check_url(url) is not None
 
 
 def _flaw(url: str) -> str | None:

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gonka_integrations.core.url_policy import check_url, host_ip, is_forbidden_ip, url_host
+from gonka_integrations.core.url_policy import (
+    check_url,
+    host_ip,
+    is_forbidden_ip,
+    is_private_url,
+    url_host,
+)
 
 FORBIDDEN_IPS = [
     "127.0.0.1", "127.8.9.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255",
@@ -81,6 +87,22 @@ def test_private_hosts_where_they_are_allowed(url: str) -> None:
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://u@127.0.0.1", "http://127.0.0.1?x"])
 def test_the_form_is_checked_even_then(url: str) -> None:
     assert check_url(url, allow_private=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://printer.local", True),
+        ("http://93.184.216.34", False),
+        ("http://host.example", False),
+        ("http://127.0.0.1?x", False),
+        ("http://host.example?x", False),
+    ],
+)
+def test_private_urls(url: str, private: bool) -> None:
+    """An improper URL is not one: being private is a reason to trust where it leads."""
+    assert is_private_url(url) is private
 
 
 @given(st.integers(0, 2**32 - 1), st.data())
