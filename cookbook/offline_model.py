@@ -13,6 +13,7 @@ from gonka_integrations.devnet import Reply, ToolCall, scripted
 
 _WORD = re.compile(r"[a-z]{3,}|\d+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_ORDER = re.compile(r"\b(context|query|answer|extract|brief)\b", re.IGNORECASE)
 _COMMON = frozenset({"the", "and", "for", "are", "was", "how", "what", "which", "who", "does"})
 _TALK = {
     "sky": "Air scatters blue light more than red, so the sky looks blue.",
@@ -45,17 +46,17 @@ def _text(request: dict[str, Any]) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower())) - _COMMON
+    return {word.rstrip("s")[:5] for word in set(_WORD.findall(text.lower())) - _COMMON}
 
 
 def _reply(text: str) -> str | None:
     """The sentence of the prompt that is nearest to its question, or a word about its subject."""
     sentences = [part.strip() for part in _SENTENCE.split(text) if part.strip()]
     asked = [part for part in sentences if part.endswith("?")]
-    told = [part for part in sentences if part[-1:] in ".!" and len(_words(part)) > 2]
-    if asked and len(told) > 1:
+    told = [part for part in sentences if part[-1:] in ".!" and not _ORDER.search(part)]
+    if asked and told:
         question = _words(asked[-1])
-        return max(told, key=lambda part: len(_words(part) & question))
+        return max(reversed(told), key=lambda part: len(_words(part) & question))
     return next((said for word, said in _TALK.items() if word in text.lower()), None)
 
 

@@ -24,7 +24,7 @@ import nbformat
 _COOKBOOK = Path(__file__).resolve().parents[1] / "cookbook"
 _SECONDS = 120
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_VOLATILE = re.compile(r"(127\.0\.0\.1:)\d+|0x[0-9a-f]{6,}")
+_PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 
 
 def execute(path: Path, *, write: bool) -> str:
@@ -61,7 +61,8 @@ def _store(notebook: Any, path: Path) -> None:
         "language_info": {"name": "python"},
     }
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(_VOLATILE.sub(lambda m: f"{m[1]}9000" if m[1] else "0x…", text) + "\n")
+    ports = {port: str(9000 + i) for i, port in enumerate(dict.fromkeys(_PORT.findall(text)))}
+    path.write_text(_PORT.sub(lambda found: ports[found[0]], text) + "\n")
 
 
 def _timed(path: Path, write: bool) -> tuple[Path, str, float]:
