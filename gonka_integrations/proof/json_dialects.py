@@ -25,7 +25,16 @@ from .cometbft import (
     Validator,
 )
 from .errors import MalformedPayload
-from .json_values import as_integer, as_list, as_object, as_text, as_time, from_base64, from_hex
+from .json_values import (
+    as_integer,
+    as_list,
+    as_object,
+    as_text,
+    as_time,
+    excerpt,
+    from_base64,
+    from_hex,
+)
 from .store_proof import ProofOp
 
 __all__ = ["read_commit", "read_header", "read_proof_ops", "read_signed_header", "read_validators"]
@@ -190,7 +199,7 @@ def _public_key(value: Any, what: str) -> bytes:
     if isinstance(value, dict):
         kind = value.get("type", value.get("@type"))
         if not isinstance(kind, str) or kind not in _KEY_TYPES:
-            raise MalformedPayload(f"{what}: {str(kind)[:60]!r} is not an Ed25519 key")
+            raise MalformedPayload(f"{what}: {excerpt(kind, 60)!r} is not an Ed25519 key")
         value = value.get(_KEY_TYPES[kind])
     key = from_base64(value, what, 64)
     if len(key) != 32:  # noqa: PLR2004 - Ed25519

@@ -21,6 +21,7 @@ __all__ = [
     "as_object",
     "as_text",
     "as_time",
+    "excerpt",
     "from_base64",
     "from_hex",
     "load_json",
@@ -76,6 +77,8 @@ def as_text(value: Any, what: str, limit: int = 4096) -> str:
         raise MalformedPayload(f"{what}: is {_kind(value)}, not a string")
     if len(value) > limit:
         raise MalformedPayload(f"{what}: {len(value)} characters are more than {limit}")
+    if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+        raise MalformedPayload(f"{what}: has a half of a surrogate pair, which is no text")
     return value
 
 
@@ -84,7 +87,8 @@ def as_integer(value: Any, what: str, low: int = -(1 << 63), high: int = (1 << 6
     if isinstance(value, str) and len(value) <= 20 and _INTEGER.fullmatch(value):  # noqa: PLR2004
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise MalformedPayload(f"{what}: {str(value)[:40]!r} is not an integer")
+        shown = repr(value[:40]) if isinstance(value, str) else _kind(value)
+        raise MalformedPayload(f"{what}: {shown} is not an integer")
     if not low <= value <= high:
         raise MalformedPayload(f"{what}: {str(value)[:40]} is not in {low}…{high}")
     return value
@@ -132,6 +136,15 @@ def from_base64(value: Any, what: str, limit: int = MAX_BODY_BYTES) -> bytes:
     if base64.b64encode(data).decode() != text:
         raise MalformedPayload(f"{what}: {text[:40]!r} is not canonical base64")
     return data
+
+
+def excerpt(value: Any, limit: int = 120) -> str:
+    """The beginning of a text that a node chose, fit to be printed; the kind of other values."""
+    if isinstance(value, bytes):
+        value = value[: 4 * limit].decode(errors="replace")
+    if not isinstance(value, str):
+        return _kind(value)
+    return "".join(one if one.isprintable() else " " for one in value[:limit]).strip()
 
 
 def _kind(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 from .cometbft import Validator, ValidatorSet
 from .errors import MissingSignedHeader, NotServed, TrustError, WrongHeight
 from .json_dialects import MAX_VALIDATORS, read_proof_ops, read_signed_header, read_validators
-from .json_values import as_integer, as_object, from_base64, load_json
+from .json_values import as_integer, as_object, excerpt, from_base64, load_json
 from .light import LightBlock
 from .verification import unwrap
 
@@ -139,7 +139,7 @@ class NodeReader:
         if fields.get("code", 0) != 0 or not fields.get("value") or ops is None:
             raise MissingSignedHeader(
                 f"recent state: {source} has no proof of key {key.hex()} at height {height} "
-                f"({str(fields.get('log', ''))[:120]})"
+                f"({excerpt(fields.get('log', ''))})"
             )
         if as_integer(fields.get("height"), "response.height") != height:
             raise WrongHeight(f"recent state: {source} answers for another height than {height}")
@@ -162,6 +162,5 @@ class NodeReader:
         status, body = yield Request(source, path)
         if status != _OK:
             kind = NotServed if status in _NOT_OFFERED else MissingSignedHeader
-            detail = body[:120].decode(errors="replace").strip()
-            raise kind(f"{what}: {source} answered {status or 'nothing'} ({detail})")
+            raise kind(f"{what}: {source} answered {status or 'nothing'} ({excerpt(body)})")
         return unwrap(load_json(body, what, limit=limit), what)

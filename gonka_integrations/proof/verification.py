@@ -15,7 +15,7 @@ from .claims import check_age, check_app_hash, prove_claim, read_claim
 from .cometbft import Validator, ValidatorSet
 from .errors import MissingSignedHeader, WrongHeight
 from .json_dialects import read_signed_header, read_validators
-from .json_values import as_object, load_json
+from .json_values import as_object, excerpt, load_json
 from .light import LightBlock, TrustedHeader, TrustPolicy, check_clock
 from .participants_proof import StateLayout
 from .payload_hints import note_payload_block
@@ -140,8 +140,10 @@ def unwrap(answer: Any, what: str) -> Any:
         MissingSignedHeader: It is a JSON-RPC error.
     """
     if isinstance(answer, dict) and "jsonrpc" in answer:
-        if answer.get("error") is not None:
-            raise MissingSignedHeader(f"{what}: the node answered {str(answer['error'])[:200]}")
+        error = answer.get("error")
+        if error is not None:
+            told = error.get("data", error.get("message")) if isinstance(error, dict) else error
+            raise MissingSignedHeader(f"{what}: the node answered {excerpt(told)}")
         return answer.get("result")
     return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from proof_chains import RULES, Network, bundle_of, dump
+from proof_chains import CHAIN_ID, RULES, Network, Node, bundle_of, drive, dump
 
 from gonka_integrations.core.participants import ParticipantSet
 from gonka_integrations.devnet.forgery import Forgery
@@ -21,7 +21,10 @@ from gonka_integrations.proof.errors import ProofCheckError
 from gonka_integrations.proof.ics23 import decode_commitment_proof
 from gonka_integrations.proof.json_values import as_integer, as_time, from_base64, from_hex
 from gonka_integrations.proof.participants_proof import decode_record
+from gonka_integrations.proof.trust import Agreement
+from gonka_integrations.proof.trust_store import TrustStore
 from gonka_integrations.proof.verification import Bundle, verify
+from gonka_integrations.proof.verifier import Verifier
 from gonka_integrations.proof.wire import read_fields
 
 NETWORK = Network([range(4), range(1, 5)])
@@ -78,7 +81,7 @@ def structural(draw: st.DrawFn) -> Bundle:
     return Bundle(dump(parts["payload"]), dump(parts["commit"]), (dump(parts["validators"]),))
 
 
-def mutate(draw: st.DrawFn, parts: Any, path: tuple[Any, ...]) -> None:
+def mutate(draw: Callable[[Any], Any], parts: Any, path: tuple[Any, ...]) -> None:
     inner = parts
     for step in path[:-1]:
         try:
@@ -147,9 +150,13 @@ def textual(draw: st.DrawFn) -> Bundle:
 def check(bundle: Bundle) -> None:
     found = prove(bundle)
     if found is not None:
-        assert found.verified
-        shown = [(one.address, one.inference_url, one.weight, one.models) for one in found]
-        assert shown == [(one.address, one.inference_url, one.weight, one.models) for one in TRUTH]
+        check_set(found)
+
+
+def check_set(found: ParticipantSet) -> None:
+    assert found.verified
+    shown = [(one.address, one.inference_url, one.weight, one.models) for one in found]
+    assert shown == [(one.address, one.inference_url, one.weight, one.models) for one in TRUTH]
 
 
 def test_the_unchanged_bundle_is_proven() -> None:
@@ -171,6 +178,51 @@ def test_changed_values(bundle: Bundle) -> None:
 @given(textual())
 def test_changed_text(bundle: Bundle) -> None:
     check(bundle)
+
+
+@QUICK
+@given(structural())
+def test_a_payload_alone_is_never_proven(bundle: Bundle) -> None:
+    """Also what it says of itself is noted without trouble."""
+    assert prove(Bundle(bundle.payload)) is None
+
+
+class Changing(Node):
+    """A node, one of whose answers is changed."""
+
+    def __init__(self, draw: Callable[[Any], Any]) -> None:
+        super().__init__(NETWORK.chain)
+        self._draw = draw
+        self._turn = draw(st.integers(0, 8))
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        status, body = super().answer(path)
+        if len(self.asked) - 1 != self._turn or status != 200:
+            return status, body
+        value = json.loads(body)
+        inside = paths(value)
+        for _ in range(self._draw(st.integers(1, 3))):
+            mutate(self._draw, value, self._draw(st.sampled_from(inside)))
+        return self._draw(st.sampled_from([status, 200, 404, 500, 0])), dump(value)
+
+
+@QUICK
+@given(st.data(), st.booleans(), st.booleans())
+def test_changed_answers_of_nodes(data: st.DataObject, agree: bool, state: bool) -> None:
+    """A verification that fetches: whatever a node answers, a typed error or the true list."""
+    NETWORK.chain.serve_state = state
+    first = NETWORK.book.records[1].created_at + 1
+    trust = Agreement(chain_id=CHAIN_ID) if agree else NETWORK.checkpoint(first)
+    sources = ("http://a.example", "http://b.example")
+    nodes = {sources[0]: Changing(data.draw), sources[1]: Node(NETWORK.chain)}
+    verifier = Verifier(trust, sources, store=TrustStore(None, trust.root_id), clock=NETWORK.clock)
+    try:
+        found = drive(verifier.steps(NETWORK.chain.payload(NETWORK.epoch)), nodes)
+    except GonkaDiscoveryError:
+        return
+    finally:
+        NETWORK.chain.serve_state = True
+    check_set(found)
 
 
 @QUICK
@@ -241,3 +293,12 @@ def test_fifty_thousand_mutated_answers(
         record_testsuite_property(f"{request.node.name}: {name}", figure)
     logging.getLogger("gonka_integrations.tests.fuzz").warning("%s", figures)
     assert tried >= 50_000
+
+
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    """It can be parsed from JSON, but not be encoded for a hash."""
+    parts = json.loads(json.dumps(PARTS))
+    parts["payload"]["block"]["header"]["chain_id"] = "\ud800"
+    parts["commit"]["signed_header"]["header"]["chain_id"] = "\ud800"
+    assert prove(Bundle(dump(parts["payload"]))) is None
+    assert prove(Bundle(BUNDLE.payload, dump(parts["commit"]), BUNDLE.validators)) is None
