@@ -89,7 +89,8 @@ class EndpointHealth:
         self._recent.append(True)
         self.gone = False
         self.ever_served = True
-        self._alive()
+        if self.reason or self.on_trial or self._in_row or self._busy:
+            self._alive()
 
     def failed(
         self, health: Health, now: float, retry_after: float | None, *, may_eject: bool
@@ -99,7 +100,7 @@ class EndpointHealth:
         Args:
             health: What the failure says of the endpoint.
             now: Current time in seconds.
-            retry_after: Seconds the endpoint asked to be left alone.
+            retry_after: Seconds the endpoint asked to be left alone; None or 0 when it did not.
             may_eject: Whether a mere share of failures may take it out of service.
 
         Returns:
@@ -110,7 +111,9 @@ class EndpointHealth:
             return False
         left_alone = self._left_alone(health, retry_after)
         if left_alone is not None:
-            return self._leave(now, left_alone, health)
+            # A failing endpoint that names a time is as one that is busy: obeyed, not probed.
+            named = health.name in _FAULTS
+            return self._leave(now, left_alone, Health.FULL if named else health)
         self._in_row += 1
         self._recent.append(False)
         if self._is_fault(health, may_eject=may_eject):
@@ -133,7 +136,7 @@ class EndpointHealth:
             self.gone = True
         if health in (Health.GONE, Health.DENIED):
             return policy.denied_for
-        if retry_after is not None:
+        if retry_after:
             return min(retry_after, policy.max_retry_after)
         if health is Health.BLOCKED:
             return policy.blocked_for
