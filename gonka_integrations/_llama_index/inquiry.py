@@ -16,7 +16,8 @@ from ..errors import GonkaError
 from .events import report_failovers
 from .fallback import Chain, ask_other
 from .request import request_for
-from .responses import StreamReader, as_completion, read_completion
+from .responses import as_completion, read_completion
+from .streaming import StreamReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence

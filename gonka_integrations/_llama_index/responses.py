@@ -1,4 +1,4 @@
-"""Wire answers -> LlamaIndex responses: whole ones, and streams chunk by chunk."""
+"""Wire answers -> LlamaIndex responses."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from ..core.reasoning import ThinkSplitter, reasoning_of, split_thinking
-from ..core.tool_calls import ToolCallAssembler, parse_arguments
+from ..core.reasoning import reasoning_of, split_thinking
+from ..core.tool_calls import parse_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _ASSISTANT = MessageRole.ASSISTANT
 
@@ -107,13 +107,13 @@ def read_completion(
     if not thoughts:
         text, thoughts = split_thinking(text)
     calls = reading.kept([_flat_call(call) for call in said.get("tool_calls") or ()])
-    extra = _extra(data.get("usage"), served, choice.get("finish_reason"))
+    extra = extra_of(data.get("usage"), served, choice.get("finish_reason"))
     if said.get("refusal"):
         extra["refusal"] = said["refusal"]
     return ChatResponse(
         message=reading.message(thoughts, text, calls, whole=True),
         raw=data,
-        logprobs=_logprobs(choice.get("logprobs")),
+        logprobs=logprobs_of(choice.get("logprobs")),
         additional_kwargs=extra,
     )
 
@@ -132,9 +132,10 @@ def _text_of(content: Any) -> str:
     return content or ""
 
 
-def _extra(
+def extra_of(
     usage: Mapping[str, Any] | None, served: Mapping[str, Any], finish: str | None
 ) -> dict[str, Any]:
+    """What a response says beside its message: token counts, why it ended, who served it."""
     counts = ("prompt_tokens", "completion_tokens", "total_tokens")
     extra: dict[str, Any] = {name: usage[name] for name in counts if usage and name in usage}
     extra["finish_reason"] = finish
@@ -142,7 +143,7 @@ def _extra(
     return extra
 
 
-def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:
+def logprobs_of(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:
     """At each position the chosen token's alternatives, or the chosen token alone."""
     if not logprobs or not logprobs.get("content"):
         return None
@@ -153,99 +154,6 @@ def _logprobs(logprobs: Mapping[str, Any] | None) -> list[list[LogProb]] | None:
         ]
         for position in logprobs["content"]
     ]
-
-
-class StreamReader:
-    """Puts the responses of one stream together. Each holds all that was said so far."""
-
-    __slots__ = (
-        "_finish", "_head", "_logprobs", "_reading", "_refusal", "_splitter", "_text",
-        "_thoughts", "_tools", "_usage",
-    )  # fmt: skip
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._splitter = ThinkSplitter()
-        self._text = ""
-        self._thoughts = ""
-        self._tools: ToolCallAssembler | None = None
-        self._head: dict[str, Any] = {}
-        self._usage: dict[str, Any] | None = None
-        self._finish: str | None = None
-        self._logprobs: list[list[LogProb]] = []
-        self._refusal = ""
-
-    def feed(self, chunk: dict[str, Any]) -> ChatResponse | None:
-        """The response for a chunk, None when it says nothing new."""
-        self._head = chunk
-        if chunk.get("usage"):
-            self._usage = chunk["usage"]
-        choices = chunk["choices"]
-        if not choices or choices[0].get("index"):
-            return None  # further choices of `n` have no place in the framework's response
-        choice = choices[0]
-        if choice.get("finish_reason"):
-            self._finish = choice["finish_reason"]
-        delta = choice.get("delta") or {}
-        text, thought = delta.get("content") or "", reasoning_of(delta)
-        if text:
-            split = self._splitter.feed(text)
-            text, thought = split.text, thought + split.reasoning
-        if delta.get("refusal"):
-            self._refusal += delta["refusal"]
-        if delta.get("tool_calls"):
-            self._tools = self._tools or ToolCallAssembler()
-            self._tools.feed(delta["tool_calls"])
-        elif not text and not thought:
-            return None
-        logprobs = _logprobs(choice.get("logprobs"))
-        if logprobs:
-            self._logprobs += logprobs
-        return self._said(text, thought, chunk, logprobs)
-
-    def _said(
-        self, text: str, thought: str, raw: dict[str, Any], logprobs: list[list[LogProb]] | None
-    ) -> ChatResponse:
-        self._text += text
-        self._thoughts += thought
-        return ChatResponse(
-            message=self._message(whole=False),
-            delta=text,
-            raw=raw,
-            logprobs=logprobs,
-            additional_kwargs={"thinking_delta": thought} if thought else {},
-        )
-
-    def _message(self, *, whole: bool) -> ChatMessage:
-        if self._tools is None and not self._thoughts:
-            return ChatMessage(role=_ASSISTANT, blocks=[TextBlock(text=self._text)])
-        calls = self._reading.kept(self._tools.calls()) if self._tools else []
-        return self._reading.message(self._thoughts, self._text, calls, whole=whole)
-
-    def end(self, served: Mapping[str, Any]) -> Iterator[ChatResponse]:
-        """The stream is over: what was held back, if any, then the response that ends it.
-
-        The last one holds all that was said, the usage, and who served it.
-        """
-        split = self._splitter.end()
-        if split.text or split.reasoning:
-            yield self._said(split.text, split.reasoning, self._head, None)
-        yield self._last(served)
-
-    def _last(self, served: Mapping[str, Any]) -> ChatResponse:
-        raw = {**self._head, "choices": self._head.get("choices") or []}
-        if self._usage is not None:
-            raw["usage"] = self._usage
-        extra = _extra(self._usage, served, self._finish)
-        if self._refusal:
-            extra["refusal"] = self._refusal
-        return ChatResponse(
-            message=self._message(whole=True),
-            delta="",
-            raw=raw,
-            logprobs=self._logprobs or None,
-            additional_kwargs=extra,
-        )
 
 
 def as_completion(response: ChatResponse) -> CompletionResponse:

@@ -13,9 +13,9 @@ from llama_index.core.llms.llm import LLM  # noqa: TC002 - pydantic reads the an
 
 from ..config import GonkaConfig
 from ..core.models import DEFAULT_CONTEXT_WINDOW, GATEWAY_DEFAULT_OUTPUT, ModelFacts, known_model
-from ..core.secrets import Secret
 from ..core.session import GonkaSession
 from ..errors import GonkaConfigError
+from .connection import CONNECTION, concealed, inherited
 from .events import watch_epochs
 from .storage import freeze, keyless, thaw
 
@@ -24,35 +24,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 StructuredOutputMode = Literal["auto", "json_schema", "function", "text"]
-
-#: Fields that say how to reach the network. They are those of `GonkaConfig`.
-CONNECTION = (
-    "private_key",
-    "signer",
-    "source_url",
-    "endpoints",
-    "base_url",
-    "api_key",
-    "gateways",
-    "fallbacks",
-    "address",
-    "verify_proofs",
-    "trust",
-    "timeout",
-    "first_token_timeout",
-    "idle_timeout",
-    "connect_timeout",
-    "max_retries",
-    "retry_ambiguous",
-    "hedge_after",
-    "max_concurrent",
-    "stream_internally",
-    "allow_private_hosts",
-    "refresh_enabled",
-    "refresh_interval_seconds",
-)
-# Held in a form that hides what is secret.
-_HIDING = ("private_key", "gateways", "fallbacks")
 
 
 def _hidden(description: str) -> Any:
@@ -146,7 +117,7 @@ class GonkaSettings(FunctionCallingLLM):
         base = session.config if session is not None else config
         given = {name: fields.get(name) for name in CONNECTION}
         settled = GonkaConfig.build(base, **given)
-        fields |= _inherited(given, base, settled) | _concealed(given, settled)
+        fields |= inherited(given, base, settled) | concealed(given, settled)
         super().__init__(model=model or settled.model, **fields)
         self._config = settled
         self._own_session = session
@@ -213,7 +184,7 @@ class GonkaSettings(FunctionCallingLLM):
         given = {name: self.__dict__.get(name) for name in CONNECTION} | dict(changes)
         self._config = GonkaConfig.build(**given)
         self._own_session = self._shared_session = None
-        self.__dict__.update(given | _concealed(given, self._config))
+        self.__dict__.update(given | concealed(given, self._config))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy that shares the session, unless *update* changes the connection."""
@@ -241,22 +212,3 @@ class GonkaSettings(FunctionCallingLLM):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         self.__init__(**thaw(state))  # type: ignore[misc]
-
-
-def _inherited(
-    given: Mapping[str, Any], base: GonkaConfig | None, settled: GonkaConfig
-) -> dict[str, Any]:
-    """What a configuration gave and no argument did."""
-    if base is None:
-        return {}
-    ruled_out = {"gateways"} if given["base_url"] is not None else set()
-    names = set(CONNECTION) & base.given - ruled_out
-    return {name: getattr(settled, name) for name in names if given[name] is None}
-
-
-def _concealed(given: Mapping[str, Any], settled: GonkaConfig) -> dict[str, Any]:
-    """The fields that hold secrets, in forms that hide them."""
-    hidden = {name: getattr(settled, name) for name in _HIDING if given.get(name) is not None}
-    if given.get("api_key") is not None:
-        hidden["api_key"] = Secret.of(given["api_key"])
-    return hidden

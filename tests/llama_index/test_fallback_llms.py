@@ -109,7 +109,7 @@ async def test_any_other_llm_takes_over(broken: Devnet, make: Any, method: str) 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_the_network_comes_first(llm: GonkaLLM, make: Any, method: str) -> None:
-    last = (await ask(make(fallback_llms=[failing("never asked")]), method))[-1]
+    last = (await ask(make(max_retries=2, fallback_llms=[failing("never asked")]), method))[-1]
 
     assert text_of(last) == "You said: Hello there"
     assert last.additional_kwargs["gonka"]["kind"] == "participant"
@@ -119,7 +119,7 @@ async def test_the_network_comes_first(llm: GonkaLLM, make: Any, method: str) ->
 async def test_when_nobody_answers_the_networks_error_stands(
     broken: Devnet, make: Any, method: str
 ) -> None:
-    llm = make(fallback_llms=[failing("out of words"), failing("asleep")])
+    llm = make(max_retries=2, fallback_llms=[failing("out of words"), failing("asleep")])
     with pytest.raises(GonkaServerError) as caught:
         await ask(llm, method)
 
@@ -155,14 +155,14 @@ async def test_after_the_first_word_nobody_takes_over(net: Devnet, make: Any, me
     for host in net.hosts:
         host.fault = Fault("cut", after_tokens=2)
     with pytest.raises(StreamInterruptedError):
-        await ask(make(fallback_llms=[Echo()]), method, "one two three")
+        await ask(make(max_retries=2, fallback_llms=[Echo()]), method, "one two three")
 
 
 @pytest.mark.parametrize("method", ["stream_chat", "astream_chat"])
 async def test_an_llm_that_opens_a_stream_and_fails_is_replaced_unseen(
     broken: Devnet, make: Any, method: str
 ) -> None:
-    llm = make(fallback_llms=[failing("after the role"), Echo()])
+    llm = make(max_retries=2, fallback_llms=[failing("after the role"), Echo()])
     responses = await ask(llm, method)
 
     assert {r.additional_kwargs["gonka"]["fallback"] for r in responses} == {1}
@@ -212,7 +212,7 @@ class Caller(MockFunctionCallingLLM):
 @pytest.mark.parametrize("method", TOOL_METHODS)
 async def test_tools_are_handed_on_as_tools(broken: Devnet, make: Any, method: str) -> None:
     caller = Caller()
-    llm = make(fallback_llms=[MockLLM(), caller])
+    llm = make(max_retries=2, fallback_llms=[MockLLM(), caller])
     answer = getattr(llm, method)(
         [ADD], user_msg="1 + 2?", tool_required=True, allow_parallel_tool_calls=True
     )
@@ -229,7 +229,9 @@ async def test_tools_are_handed_on_as_tools(broken: Devnet, make: Any, method: s
 def test_another_gonka_can_be_the_fallback(broken: Devnet, make: Any) -> None:
     provider = {"base_url": broken.provider.base_url, "api_key": broken.provider.api_key}
     other = GonkaLLM("other", fallbacks=[provider])
-    answer = make(fallback_llms=[other]).chat_with_tools([ADD], user_msg="x", tool_required=True)
+    answer = make(max_retries=2, fallback_llms=[other]).chat_with_tools(
+        [ADD], user_msg="x", tool_required=True
+    )
 
     assert other.get_tool_calls_from_response(answer)[0].tool_name == "add"
     assert answer.additional_kwargs["gonka"]["model"] == "other"
@@ -271,7 +273,7 @@ class Predictor(MockLLM):
 async def test_structured_predictions_are_handed_on_whole(
     broken: Devnet, make: Any, method: str
 ) -> None:
-    llm = make(fallback_llms=[Predictor()])
+    llm = make(max_retries=2, fallback_llms=[Predictor()])
     answer = getattr(llm, method)(Name, PromptTemplate("Who is {who}?"), who="Ada")
 
     assert (await everything(answer))[-1] == Name(name="Ada")
@@ -290,7 +292,7 @@ async def test_tokens_are_counted_once_also_when_both_report_to_the_same(
         other = GonkaLLM("other", fallbacks=[provider])
         if shared:
             other.callback_manager = manager
-        await ask(make(callback_manager=manager, fallback_llms=[other]), method)
+        await ask(make(max_retries=2, callback_manager=manager, fallback_llms=[other]), method)
         total = (counter.prompt_llm_token_count, counter.completion_llm_token_count)
         assert total == (11, 200)
 
@@ -327,7 +329,7 @@ def test_headers_are_not_handed_on(broken: Devnet, make: Any) -> None:
             return super().chat(messages)
 
     seen: dict[str, Any] = {}
-    llm = make(fallback_llms=[Curious()])
+    llm = make(max_retries=2, fallback_llms=[Curious()])
     llm.chat([ChatMessage(content="x")], extra_headers={"X-Sig": "s"}, temperature=0.5, timeout=9.0)
 
     assert seen == {"temperature": 0.5}

@@ -157,3 +157,25 @@ def test_no_switch_is_a_clear_error(net: Devnet, make: Any, sent: Any) -> None:
         make(thinking=True).complete("x")
     assert caught.value.field == "thinking"
     assert sent() == []
+
+
+async def test_responses_of_a_stream_are_what_the_framework_would_make_of_them(
+    net: Devnet, llm: GonkaLLM
+) -> None:
+    net.responder = lambda request: Reply("one two", reasoning="R1 R2")
+    responses = await ask(llm, "stream_chat")
+
+    for response in responses:
+        again = ChatResponse(
+            message=ChatMessage(
+                role=response.message.role,
+                blocks=[type(b)(**b.model_dump()) for b in response.message.blocks],
+            ),
+            delta=response.delta,
+            raw=response.raw,
+            additional_kwargs=response.additional_kwargs,
+        )
+        assert response == again
+        assert response.model_dump() == again.model_dump()
+        assert ChatResponse.model_validate_json(response.model_dump_json()) == again
+        assert response.model_copy(deep=True) == again
