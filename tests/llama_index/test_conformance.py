@@ -1,0 +1,105 @@
+"""The tests for users pass against the local network, by each of the ways to reach it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from gonka_integrations.devnet import Devnet
+from gonka_integrations.llama_index import GonkaLLM
+from gonka_integrations.testing.llama_index import LLMConformance
+
+MODEL = "gonka/test-model"
+
+
+class TestParticipants(LLMConformance):
+    """By signed requests."""
+
+    @pytest.fixture
+    def llm(self, make: Any) -> GonkaLLM:
+        return make()
+
+
+class TestGateway(LLMConformance):
+    """By a gateway."""
+
+    @pytest.fixture
+    def llm(self, at_gateway: GonkaLLM) -> GonkaLLM:
+        return at_gateway
+
+
+class TestProvider(LLMConformance):
+    """By any provider."""
+
+    @pytest.fixture
+    def llm(self, net: Devnet) -> GonkaLLM:
+        place = {"base_url": net.provider.base_url, "api_key": net.provider.api_key}
+        return GonkaLLM(MODEL, fallbacks=[place])
+
+
+def test_users_can_run_them_against_their_endpoint(net: Devnet) -> None:
+    environment = {
+        "GONKA_BROKER_URL": net.gateway.base_url,
+        "GONKA_BROKER_API_KEY": net.gateway.api_key,
+        "GONKA_MODEL": MODEL,
+        "PATH": "",
+    }
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        "--pyargs", "gonka_integrations.testing.llama_index",
+        "-k", "TestEnvironment and (test_who_served or test_metadata)",
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "9 passed" in done.stdout
+
+
+def test_without_an_endpoint_they_are_skipped() -> None:
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        "--pyargs", "gonka_integrations.testing.llama_index", "-k", "test_metadata",
+    ]  # fmt: skip
+    done = subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True, check=False)
+
+    assert "skipped" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_frameworks_namespace_has_it_too() -> None:
+    program = (
+        "from llama_index.llms.gonka import GonkaLLM, GonkaFailoverEvent\n"
+        "import gonka_integrations, llama_index.core\n"
+        "assert GonkaLLM is gonka_integrations.GonkaLLM\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": "namespace:.", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_package_does_not_import_the_framework() -> None:
+    program = (
+        "import sys, gonka_integrations\n"
+        "assert 'GonkaLLM' in dir(gonka_integrations)\n"
+        "assert not {'llama_index', 'openai', 'langchain_core'} & set(sys.modules)\n"
+        "gonka_integrations.GonkaLLM\n"
+        "assert 'llama_index.core' in sys.modules\n"
+        "assert not {'openai', 'langchain_core'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": ".", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
