@@ -148,7 +148,7 @@ class AttemptPlan:
         self._backed_off = False
         self._outage_since: float | None = None
         self._waiter: Waiter | None = None
-        self._said: set[str] = set()
+        self._said: dict[str, EndpointState] = {}
         self._doubted: set[str] = set()
         self._resigned: set[EndpointState] = set()
 
@@ -212,7 +212,9 @@ class AttemptPlan:
         if action is Action.STOP:
             self.stopped = "refused"
         elif action is Action.SAME_TWICE:
-            self._same_twice(text)
+            self._same_twice(state, text)
+            if verdict.health is Health.OK:  # it would only say so again
+                want.barred.add(state)
         elif action is Action.SIMPLER and not state.bare_streams:
             state.bare_streams = True
             want.tried.discard(state)
@@ -241,11 +243,10 @@ class AttemptPlan:
         if lease is not None:
             self._pool.settle(lease, Outcome(failure="cancelled"))
 
-    def _same_twice(self, text: str) -> None:
+    def _same_twice(self, state: EndpointState, text: str) -> None:
         said = _NUMBERS.sub("#", text.lower())
-        if said and said in self._said:
+        if said and self._said.setdefault(said, state) is not state:
             self.stopped = "refused"
-        self._said.add(said)
 
     def _count(self, lease: Lease) -> Lease:
         self._attempts += 1

@@ -80,7 +80,8 @@ class EndpointPool:
         with self._lock:
             before, self._states = self._states, {}
             for endpoint in endpoints:
-                state = before.pop(endpoint.identity, None)
+                # One that is named twice is one.
+                state = before.pop(endpoint.identity, None) or self._states.get(endpoint.identity)
                 if state is None:
                     joined.append(endpoint)
                     state = EndpointState(endpoint, EndpointHealth(self._policy, self._rng.uniform))
@@ -196,6 +197,9 @@ class EndpointPool:
     def enqueue(self, want: Want) -> Waiter | None:
         """Queue for an endpoint, None when the queue is full."""
         with self._lock:
+            lease = self._acquire(want, self.clock())
+            if lease is not None:  # one became free after the caller had found none
+                return Waiter(want, lease=lease, woken=True)
             if self._waiting_count >= self._queue_limit:
                 return None
             waiter = Waiter(want)
