@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .stats import ModelStats
@@ -60,13 +60,11 @@ class EndpointState:
 
     def usable(self, want: Want, now: float) -> bool:
         """Whether a call may be sent here now."""
-        return (
-            self.health.out_until <= now
-            and self not in want.tried
-            and self.has_room()
-            and not want.bars(self)
-            and (not self.lacks or self.lacks.get(want.model, 0.0) <= now)
-        )
+        if self.health.out_until > now or self in want.tried or not self.has_room():
+            return False
+        if (want.barred or want.barred_groups) and want.bars(self):
+            return False
+        return not self.lacks or self.lacks.get(want.model, 0.0) <= now
 
     def describe(self, now: float) -> dict[str, Any]:
         """Everything as plain JSON values."""
@@ -94,7 +92,6 @@ class EndpointState:
         return limit is None or self.in_flight < limit
 
 
-@dataclass(slots=True)
 class Want:
     """What a call is looking for.
 
@@ -105,10 +102,13 @@ class Want:
         barred_groups: Credentials that are of no use to this call.
     """
 
-    model: str
-    tried: set[EndpointState] = field(default_factory=set)
-    barred: set[EndpointState] = field(default_factory=set)
-    barred_groups: set[str] = field(default_factory=set)
+    __slots__ = ("barred", "barred_groups", "model", "tried")
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.tried: set[EndpointState] = set()
+        self.barred: set[EndpointState] = set()
+        self.barred_groups: set[str] = set()
 
     def bars(self, state: EndpointState) -> bool:
         """Whether *state* is out of question for good."""
@@ -121,6 +121,7 @@ class Lease:
 
     Attributes:
         started: When it was given.
+        stats: Where it is counted.
         settled: Whether its outcome is known.
         handed_on: Whether an open stream keeps it beyond the call that took it.
     """
@@ -128,6 +129,7 @@ class Lease:
     state: EndpointState
     model: str
     started: float
+    stats: ModelStats
     settled: bool = False
     handed_on: bool = False
 

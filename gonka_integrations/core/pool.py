@@ -182,12 +182,13 @@ class EndpointPool:
             state = lease.state
             state.in_flight -= 1
             now = self.clock()
-            ejected = self._learn(state, lease.model, outcome, now)
+            ejected = self._learn(lease, outcome, now)
             drained = state.in_flight == 0 and not state.member
             woken = self._hand_over() if self._waiting_count else []
         if drained:
             self._drained([state])
-        _wake(woken)
+        if woken:
+            _wake(woken)
         if self._observe is not None:
             self._observe(lease, outcome)
         return ejected
@@ -303,8 +304,9 @@ class EndpointPool:
 
     def _lease(self, state: EndpointState, model: str, now: float) -> Lease:
         state.in_flight += 1
-        state.stats_for(model).calls += 1
-        return Lease(state, model, now)
+        stats = state.stats_for(model)
+        stats.calls += 1
+        return Lease(state, model, now, stats)
 
     def _pick(
         self, table: WeightedTable[EndpointState], want: Want, now: float
@@ -330,8 +332,8 @@ class EndpointPool:
         one, other = self._rng.choices(usable, weights, k=2)
         return other if other.cost() < one.cost() else one
 
-    def _learn(self, state: EndpointState, model: str, outcome: Outcome, now: float) -> bool:
-        stats = state.stats_for(model)
+    def _learn(self, lease: Lease, outcome: Outcome, now: float) -> bool:
+        state, stats = lease.state, lease.stats
         if outcome.failure == "cancelled":
             stats.cancelled += 1
             return False
@@ -349,7 +351,7 @@ class EndpointPool:
             state.observe(outcome.first_token)
         stats.ambiguous += outcome.ambiguous
         if outcome.health is Health.MODEL:
-            state.lacks[model] = now + _LACKS_MODEL_FOR
+            state.lacks[lease.model] = now + _LACKS_MODEL_FOR
         may_eject = outcome.health is not Health.SHARE or self._may_eject()
         return state.health.failed(outcome.health, now, outcome.retry_after, may_eject=may_eject)
 

@@ -23,7 +23,7 @@ class WeightedTable(Generic[T]):
         ValueError: The lengths differ, or a weight is not positive.
     """
 
-    __slots__ = ("_cumulative", "_last", "_total", "items")
+    __slots__ = ("_cumulative", "_total", "items")
 
     def __init__(self, items: Sequence[T], weights: Sequence[float]) -> None:
         if len(items) != len(weights):
@@ -31,14 +31,14 @@ class WeightedTable(Generic[T]):
         if any(weight <= 0 for weight in weights):
             raise ValueError("weights must be positive")
         self.items = tuple(items)
-        self._cumulative = list(accumulate(weights))
-        self._total = self._cumulative[-1] if items else 0.0
-        self._last = len(items) - 1
+        sums = list(accumulate(weights))
+        self._total = sums[-1] if sums else 0.0
+        # Without the last sum a search cannot run past the end, whatever rounding does.
+        self._cumulative = sums[:-1]
 
     def draw(self, random: Callable[[], float]) -> T:
         """One item; *random* gives numbers in [0, 1). Empty tables have nothing to draw."""
-        index = bisect_right(self._cumulative, random() * self._total)
-        return self.items[index if index < self._last else self._last]
+        return self.items[bisect_right(self._cumulative, random() * self._total)]
 
     def __len__(self) -> int:
         return len(self.items)
