@@ -11,7 +11,7 @@ CORE_TESTS := tests/unit tests/proof tests/devnet tests/langchain tests/llama_in
 LINTED := gonka_integrations tests cookbook benchmarks tools
 
 .DEFAULT_GOAL := help
-.PHONY: help install format lint typecheck test cov soak bench demo devnet reference docs notebooks build \
+.PHONY: help install format lint typecheck test test-openai3 test-openai2 cov soak bench demo devnet reference docs notebooks build \
 	package extras lower-bounds multiplexer-llm check clean
 
 help:  ## Show this list
@@ -30,8 +30,12 @@ lint: $(VENV)/.ready  ## Check style and formatting
 typecheck: $(VENV)/.ready  ## Check types (mypy --strict)
 	$(BIN)/mypy
 
-test: install  ## Run the whole suite on openai 3 and the core tests on openai 2
+test: test-openai3 test-openai2  ## Run the whole suite on openai 3 and the core tests on openai 2
+
+test-openai3: $(VENV)/.ready  ## Run the whole suite on openai 3
 	$(BIN)/python -m pytest -n $(JOBS)
+
+test-openai2: $(VENV2)/.ready  ## Run the core tests on openai 2
 	$(VENV2)/bin/python -m pytest -n $(JOBS) $(wildcard $(CORE_TESTS))
 
 cov: $(VENV)/.ready  ## Run the suite with a coverage report in htmlcov/
