@@ -14,7 +14,7 @@ from langchain_core.messages.content import KNOWN_BLOCK_TYPES
 from .metadata import PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.messages import AIMessageChunk
     from langchain_core.messages.content import ContentBlock
@@ -73,3 +73,63 @@ def _fields(call: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def register() -> None:
     """Make the translator known to LangChain."""
     register_translator(PROVIDER, blocks_of, chunk_blocks_of)
+
+
+def tool_call_piece(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What is new of a call (see `ToolCallAssembler.feed`), as LangChain's chunk."""
+    return {
+        "name": call["name"],
+        "args": call["arguments"],
+        "id": call["id"],
+        "index": call["index"],
+        "type": "tool_call_chunk",
+    }
+
+
+class BlockStream:
+    """Standard blocks of a stream, each with an index of its own.
+
+    LangChain merges blocks of equal index. Where text and calls are both counted from 0, a call
+    merges into the text before it and is gone; indexes that name the kind cannot collide.
+    """
+
+    __slots__ = ("_kind", "_numbers")
+
+    def __init__(self) -> None:
+        self._kind = ""
+        self._numbers = {"rs": -1, "txt": -1, "ref": -1}
+
+    def of(
+        self,
+        text: str,
+        thought: str,
+        calls: Sequence[Mapping[str, Any]],
+        extra: Mapping[str, Any] | None,
+    ) -> list[dict[str, Any]]:
+        """Blocks of one piece of an answer."""
+        blocks: list[dict[str, Any]] = []
+        if thought:
+            blocks.append({"type": "reasoning", "reasoning": thought, "index": self._at("rs")})
+        if text:
+            blocks.append({"type": "text", "text": text, "index": self._at("txt")})
+        if extra:
+            blocks += self._extra(extra)
+        for call in calls:
+            self._kind = "tc"
+            block = {**tool_call_piece(call), "index": f"lc_tc_{call['index']}"}
+            blocks.append(block)
+        return blocks
+
+    def _extra(self, extra: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {**refusal_block(value), "index": self._at("ref")}
+            if key == "refusal"
+            else {"type": "non_standard", "value": {key: value}}
+            for key, value in extra.items()
+        ]
+
+    def _at(self, kind: str) -> str:
+        if kind != self._kind:
+            self._kind = kind
+            self._numbers[kind] += 1
+        return f"lc_{kind}_{self._numbers[kind]}"

@@ -11,9 +11,9 @@ from ..core.reasoning import replay_reasoning
 from ..core.served import CallOptions
 from ..errors import GonkaConfigError
 from .connection import require_model
+from .fields import SENT
 from .messages import to_wire
 from .schemas import fit_tools, wire_format, wire_tool_choice
-from .settings import SENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.reasoning import Split, ThinkSplitter, reasoning_of
 from ..core.tool_calls import ToolCallAssembler, partial_arguments
-from .blocks import refusal_block
+from .blocks import BlockStream, tool_call_piece
 from .chunks import generation_chunk
 from .metadata import PROVIDER, response_metadata, total, usage_of
 
@@ -146,7 +146,7 @@ class StreamReader:
             self.text.append(text)
         fields: dict[str, Any] = {"content": text}
         if calls:
-            fields["tool_call_chunks"] = pieces = [_piece(call) for call in calls]
+            fields["tool_call_chunks"] = pieces = [tool_call_piece(call) for call in calls]
             # What opens is a call already, for those who show what is being called.
             fields["tool_calls"] = [_opening(call) for call in pieces if call["name"]]
         if self._blocks is not None:
@@ -185,16 +185,6 @@ def _others(delta: Mapping[str, Any]) -> dict[str, Any] | None:
     return extra
 
 
-def _piece(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": call["name"],
-        "args": call["arguments"],
-        "id": call["id"],
-        "index": call["index"],
-        "type": "tool_call_chunk",
-    }
-
-
 def _opening(call: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": call["name"],
@@ -202,52 +192,3 @@ def _opening(call: Mapping[str, Any]) -> dict[str, Any]:
         "id": call["id"],
         "type": "tool_call",
     }
-
-
-class BlockStream:
-    """Standard blocks of a stream, each with an index of its own.
-
-    LangChain merges blocks of equal index. Where text and calls are both counted from 0, a call
-    merges into the text before it and is gone; indexes that name the kind cannot collide.
-    """
-
-    __slots__ = ("_kind", "_numbers")
-
-    def __init__(self) -> None:
-        self._kind = ""
-        self._numbers = {"rs": -1, "txt": -1, "ref": -1}
-
-    def of(
-        self,
-        text: str,
-        thought: str,
-        calls: Sequence[Mapping[str, Any]],
-        extra: Mapping[str, Any] | None,
-    ) -> list[dict[str, Any]]:
-        """Blocks of one piece of an answer."""
-        blocks: list[dict[str, Any]] = []
-        if thought:
-            blocks.append({"type": "reasoning", "reasoning": thought, "index": self._at("rs")})
-        if text:
-            blocks.append({"type": "text", "text": text, "index": self._at("txt")})
-        if extra:
-            blocks += self._extra(extra)
-        for call in calls:
-            self._kind = "tc"
-            block = {**_piece(call), "index": f"lc_tc_{call['index']}"}
-            blocks.append(block)
-        return blocks
-
-    def _extra(self, extra: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return [
-            {**refusal_block(value), "index": self._at("ref")}
-            if key == "refusal"
-            else {"type": "non_standard", "value": {key: value}}
-            for key, value in extra.items()
-        ]
-
-    def _at(self, kind: str) -> str:
-        if kind != self._kind:
-            self._kind = kind
-            self._numbers[kind] += 1
-        return f"lc_{kind}_{self._numbers[kind]}"
