@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from .background import PeriodicThread
 from .effects import drive
 from .fetching import Fetcher, parse_json
 from .gateway_status import GatewayStatus, decode_gateway_status
+from .refresh_policy import MIN_INTERVAL, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,6 +46,8 @@ class GatewayWatch:
         pool: What is told.
         network: Connections.
         interval: Seconds between two reads.
+        clock: Monotonic time in seconds.
+        uniform: A random number between two: processes of a fleet must not read in step.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class GatewayWatch:
         network: Network,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        self._uniform = uniform
         self._gateways = list(gateways)
         self._pool = pool
         self._network = network
@@ -75,7 +81,7 @@ class GatewayWatch:
         self._gateways = [gateway for gateway in self._gateways if self._read(gateway)]
         if not self._gateways:
             self._thread.end()
-        return self._interval
+        return spread(self._interval, MIN_INTERVAL, self._uniform)
 
     def _read(self, gateway: Endpoint) -> bool:
         parts = urlsplit(gateway.base_url)

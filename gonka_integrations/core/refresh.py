@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from . import fields as check
 from .background import PeriodicThread
 from .hooks import call_hook
 from .participants import GonkaParticipant, ParticipantSet
-from .refresh_policy import PollPlan, Situation, objection
+from .refresh_policy import PollPlan, Situation, objection, spread
 from .refresh_result import RefreshResult
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class RefreshManager:
         owner: When it is gone, the thread ends; held weakly.
         clock: Monotonic time in seconds.
         now: The wall clock, for `last_refresh`.
+        uniform: A random number between two: processes of a fleet must not poll in step.
 
     Attributes:
         on_epoch_change: Called with old epoch, new epoch and participants after a change.
@@ -69,6 +71,7 @@ class RefreshManager:
         owner: object = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         if discovery is None:
             raise GonkaConfigError("discovery: give an EndpointDiscovery", field="discovery")
@@ -82,6 +85,7 @@ class RefreshManager:
         self._owner = None if owner is None else weakref.ref(owner)
         self._clock = clock
         self._now = now
+        self._uniform = uniform
         self._plan = PollPlan()
         self._current: ParticipantSet | None = None
         self._info: EpochInfo | None = None
@@ -113,11 +117,17 @@ class RefreshManager:
     def start(self, interval_seconds: float = 60.0) -> None:
         """Starts the background thread, with or without an event loop; again has no effect.
 
+        When the participants have been read already, the first look is at any moment of the first
+        interval: a fleet that starts together is out of step from then on.
+
         Args:
             interval_seconds: Between two looks at where the chain is.
         """
         self._plan = PollPlan(interval=check.seconds(interval_seconds, "interval_seconds"))
-        self._thread.start(0.0 if self._current is None else self._plan.delay(self._situation()))
+        first = 0.0
+        if self._current is not None:
+            first = self._uniform(self._plan.floor, self._plan.delay(self._situation()))
+        self._thread.start(first)
 
     def stop(self) -> None:
         """Ends the background thread; a read that it is in the middle of is not applied."""
@@ -148,7 +158,7 @@ class RefreshManager:
             self._thread.end()
             return 0.0
         self.discovery.run(self._poll())
-        return self._plan.delay(self._situation())
+        return spread(self._plan.delay(self._situation()), self._plan.floor, self._uniform)
 
     def _situation(self) -> Situation:
         info, age = self._info, self._list_read

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .participants import ParticipantSet
 
-__all__ = ["MIN_INTERVAL", "PollPlan", "Situation", "objection"]
+__all__ = ["MIN_INTERVAL", "PollPlan", "Situation", "objection", "spread"]
 
 #: Seconds between two polls at least: hosts allow 10 reads a minute.
 MIN_INTERVAL = 6.0
 
 _SHRUNKEN = 10
+_LEAST_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,17 @@ class PollPlan:
             or situation.woken
             or situation.list_age >= self.list_interval
         )
+
+
+def spread(delay: float, least: float, uniform: Callable[[float, float], float]) -> float:
+    """*delay* cut by up to a fifth, so that processes started together do not poll in step.
+
+    Args:
+        delay: Seconds.
+        least: Seconds below which nothing is cut.
+        uniform: A random number between two.
+    """
+    return uniform(min(delay, max(least, _LEAST_SHARE * delay)), delay)
 
 
 def objection(old: ParticipantSet | None, new: ParticipantSet) -> str | None:

@@ -69,16 +69,22 @@ class Setup:
         self.discovery = Scripted(list(sets), infos)
         self.applied: list[ParticipantSet] = []
         self.changes: list[tuple[int | None, int, int]] = []
+        self.ranges: list[tuple[float, float]] = []
         self.time = 0.0
         self.manager = RefreshManager(
             discovery=self.discovery,  # type: ignore[arg-type]
             apply=self.applied.append,
             clock=lambda: self.time,
             now=lambda: NOW,
+            uniform=self.uniform,
         )
         self.manager.on_epoch_change = lambda old, new, hosts: self.changes.append(
             (old, new, len(hosts))
         )
+
+    def uniform(self, low: float, high: float) -> float:
+        self.ranges.append((low, high))
+        return high
 
     def poll(self) -> float:
         return self.manager.work()  # as the thread does it
@@ -250,6 +256,16 @@ def test_a_missing_owner_ends_the_thread() -> None:
     assert manager.work() > 0
     del owner
     assert manager.work() == 0.0
+
+
+def test_a_fleet_that_starts_together_does_not_poll_in_step() -> None:
+    setup = Setup(infos=[info(5)])
+    setup.manager.adopt(a_set(5, "a"))
+    setup.manager.start(3_600)
+    assert setup.ranges == [(6.0, 3_600)]  # the first look: at any moment of the interval
+    setup.poll()
+    assert setup.ranges[1:] == [(2_880, 3_600)]
+    setup.manager.stop()
 
 
 def test_starting_and_stopping() -> None:

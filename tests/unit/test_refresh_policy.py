@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gonka_integrations.core.participants import GonkaParticipant, ParticipantSet
-from gonka_integrations.core.refresh_policy import PollPlan, Situation, objection
+from gonka_integrations.core.refresh_policy import PollPlan, Situation, objection, spread
 
 PLAN = PollPlan(interval=60.0)
 
@@ -60,6 +62,26 @@ def test_delays_are_never_shorter_than_the_floor_nor_longer_than_the_interval(
 ) -> None:
     plan = PollPlan(interval=interval)
     assert plan.floor <= plan.delay(situation) <= max(plan.floor, interval)
+
+
+@given(SITUATIONS, st.floats(0.01, 86_400), st.randoms(use_true_random=False))
+def test_a_spread_delay_keeps_the_floor_and_is_cut_by_a_fifth_at_most(
+    situation: Situation, interval: float, random: Random
+) -> None:
+    plan = PollPlan(interval=interval)
+    delay = plan.delay(situation)
+    found = spread(delay, plan.floor, random.uniform)
+    assert plan.floor <= found + 1e-9
+    assert 0.8 * delay <= found + 1e-9
+    assert found <= delay + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("delay", "shortest"), [(60.0, 48.0), (25.0, 20.0), (7.0, 6.0), (6.0, 6.0), (0.5, 0.5)]
+)
+def test_how_far_a_delay_is_cut(delay: float, shortest: float) -> None:
+    assert spread(delay, 6.0, lambda low, _: low) == pytest.approx(shortest)
+    assert spread(delay, 6.0, lambda _, high: high) == delay
 
 
 @pytest.mark.parametrize(
