@@ -56,6 +56,7 @@ class GatewayWatch:
         pool: EndpointPool,
         network: Network,
         interval: float,
+        *,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
