@@ -11,10 +11,9 @@ from .attempts import AttemptPlan, Pause
 from .block_time import learn_block_time
 from .chunks import ChunkReader, read_completion
 from .dialect import injected_by
-from .effects import Close, Finish, Open, Park, Read
+from .effects import Close, Finish, Open, Park, Race, Read
 from .failures import call_error, failed_verdict, retry_after, status_failure
 from .leases import Outcome
-from .racing import Race
 from .requests import RequestBuilder
 from .served import AttemptRecord, CallOptions, ServedBy
 from .streams import OpenStream

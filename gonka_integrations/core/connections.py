@@ -16,13 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 from .http_stack import httpcore
 from .proxies import proxy_for
-from .racing import Race, race
+from .racing import race
 from .url_policy import is_forbidden_ip
 from .wire import Wait, WireFailure, WireRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from .effects import Race
     from .leases import Waiter
 
 KEEP_IDLE = 8

@@ -13,7 +13,7 @@ from yarl import URL
 from .connections import DRAIN_FOR, FORBIDDEN, KEEP_FOR, origin_of
 from .connections_async import park, ready_context
 from .proxies import proxy_for
-from .racing import Race, arace
+from .racing import arace
 from .url_policy import is_forbidden_ip
 from .wire import WireFailure
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from .effects import Race
     from .leases import Waiter
     from .wire import Wait, WireRequest
 

@@ -22,13 +22,14 @@ from .connections import (
 )
 from .http_stack import httpcore
 from .proxies import proxy_for
-from .racing import Race, arace
+from .racing import arace
 from .wire import Wait
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable
 
+    from .effects import Race
     from .leases import Waiter
     from .wire import WireRequest
 

@@ -6,42 +6,13 @@ import asyncio
 import contextvars
 import queue
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .effects import adrive, drive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .effects import Flow
+    from .effects import Flow, Race
     from .wire import Connections
-
-
-@dataclass(slots=True)
-class Race:
-    """Run a flow; when it has no result after a while, run another beside it.
-
-    Flows return None when they have failed. The first other result wins, and the flow that has
-    lost is told so.
-
-    Attributes:
-        first: The flow that starts at once.
-        after: Seconds until the other starts.
-        second: Makes the other, None when there is none to be had.
-        lose: Called with 0 or 1 for the flow whose result is not wanted any more.
-        dispose: Makes the flow that lets go of a result nobody wants.
-    """
-
-    first: Flow[Any]
-    after: float
-    second: Callable[[], Flow[Any] | None]
-    lose: Callable[[int], None]
-    dispose: Callable[[Any], Flow[None]]
-
-    def perform(self, connections: Connections) -> Any:
-        """Do it, or return what to await."""
-        return connections.race(self)
 
 
 class _Threads:
