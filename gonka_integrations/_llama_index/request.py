@@ -65,6 +65,8 @@ def request_for(
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     options = {name: given.pop(name) for name in _OPTIONS & given.keys()}
+    if llm.extra_headers:
+        options["extra_headers"] = {**llm.extra_headers, **options.get("extra_headers", {})}
     model = given.pop("model", None) or llm.model
     if not model:
         raise GonkaConfigError(

@@ -10,6 +10,7 @@ from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM  # noqa: TC002 - pydantic reads the annotation
+from pydantic import ValidationError
 
 from ..config import GonkaConfig
 from ..core.models import DEFAULT_CONTEXT_WINDOW, GATEWAY_DEFAULT_OUTPUT, ModelFacts, known_model
@@ -72,6 +73,7 @@ class GonkaSettings(FunctionCallingLLM):
         repr=False,
     )
 
+    extra_headers: dict[str, str] | None = _hidden("Headers for gateways and providers.")
     private_key: Any = _hidden("Key that signs requests to participants.")
     signer: Any = _hidden("Signs in place of a private key.")
     source_url: str | list[str] | tuple[str, ...] | None = _option("Nodes to discover from.")
@@ -108,17 +110,15 @@ class GonkaSettings(FunctionCallingLLM):
         session: GonkaSession | None = None,
         **fields: Any,
     ) -> None:
-        known = type(self).model_fields
-        for name in fields:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise GonkaConfigError(f"GonkaLLM has no argument {name!r}{hint}", field=name)
+        _check_names(fields, type(self).model_fields)
         base = session.config if session is not None else config
         given = {name: fields.get(name) for name in CONNECTION}
-        settled = GonkaConfig.build(base, **given)
+        settled = GonkaConfig.build(base, model=model, **given)
         fields |= inherited(given, base, settled) | concealed(given, settled)
-        super().__init__(model=model or settled.model, **fields)
+        try:
+            super().__init__(model=settled.model, **fields)
+        except ValidationError as error:
+            raise _as_config_error(error) from None
         self._config = settled
         self._own_session = session
         if session is not None:
@@ -182,7 +182,7 @@ class GonkaSettings(FunctionCallingLLM):
     def _reconnect(self, changes: Mapping[str, Any]) -> None:
         """Settle the connection again after a change of its fields; a given session is left."""
         given = {name: self.__dict__.get(name) for name in CONNECTION} | dict(changes)
-        self._config = GonkaConfig.build(**given)
+        self._config = GonkaConfig.build(model=self.model, **given)
         self._own_session = self._shared_session = None
         self.__dict__.update(given | concealed(given, self._config))
 
@@ -212,3 +212,25 @@ class GonkaSettings(FunctionCallingLLM):
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         self.__init__(**thaw(state))  # type: ignore[misc]
+
+
+# Names that other classes of the framework use.
+_ELSEWHERE = {"api_base": "base_url", "model_name": "model", "default_headers": "extra_headers"}
+
+
+def _check_names(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            near = [_ELSEWHERE[name]] if name in _ELSEWHERE else _nearest(name, known)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise GonkaConfigError(f"GonkaLLM has no argument {name!r}{hint}", field=name)
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> list[str]:
+    return difflib.get_close_matches(name, known, n=1)
+
+
+def _as_config_error(error: ValidationError) -> GonkaConfigError:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "GonkaLLM"
+    return GonkaConfigError(f"{name}: {first['msg']}", field=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import threading
 import weakref
@@ -63,6 +64,7 @@ class GonkaSession(Engine):
     @classmethod
     def shared(cls, config: GonkaConfig) -> GonkaSession:
         """The process's session for *config*: one for all that are equal, while anybody uses it."""
+        config = _connection(config)
         with _shared_lock:
             found = _shared.get(config)
             if found is None:
@@ -167,3 +169,12 @@ class GonkaSession(Engine):
             _logger.warning("Participants could not be read, going on without: %s", error)
         if self.config.refresh_enabled:
             refresher.start(self.config.refresh_interval_seconds)
+
+
+def _connection(config: GonkaConfig) -> GonkaConfig:
+    """*config* without the model, which each call names: models share their connections."""
+    if config.model is None:
+        return config
+    shared = copy.copy(config)
+    object.__setattr__(shared, "model", None)
+    return shared

@@ -17,6 +17,7 @@ from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from llama_index.core.llms import ChatMessage, MockLLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
+from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, Field
 
 from gonka_integrations.core.session import GonkaSession
@@ -249,3 +250,28 @@ async def test_structured_predictions_are_told_once(
     middle = ["LLMStructuredPredictInProgressEvent"] if streaming else []
     assert names == ["LLMStructuredPredictStartEvent", *middle, "LLMStructuredPredictEndEvent"]
     assert recorder.names().count("LLMChatEndEvent") == 1
+
+
+async def test_no_event_shows_a_secret_and_each_is_json(
+    net: Devnet, recorder: Recorder, spans: SimpleSpanHandler
+) -> None:
+    provider = {"base_url": net.provider.base_url, "api_key": "sk-secret-provider"}
+    llm = GonkaLLM(
+        "gonka/test-model",
+        source_url=net.source_url,
+        private_key=net.private_key,
+        fallbacks=[provider],
+    )
+    for host in net.hosts:
+        host.fault = Fault("status", status=500, times=1)
+    tool = FunctionTool.from_defaults(lambda a: a, name="f.g", description="x")
+    for method in METHODS:
+        await ask(llm, method)
+    await everything(llm.chat_with_tools([tool], user_msg="x"))
+    await everything(await llm.astream_chat_with_tools([tool], user_msg="x"))
+    told = [event.model_dump_json() for event in recorder.events]
+    told += [str(span.model_dump()) for span in spans.completed_spans]
+
+    assert len(told) > 50
+    for secret in (net.private_key.removeprefix("0x"), "sk-secret-provider"):
+        assert not any(secret in text for text in told)

@@ -15,7 +15,10 @@ from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms import ChatMessage, MockLLM
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.storage.chat_store import SimpleChatStore
+from pydantic import BaseModel
 
+from gonka_integrations.config import GonkaConfig
+from gonka_integrations.core.session import GonkaSession
 from gonka_integrations.devnet import Devnet
 from gonka_integrations.errors import GonkaConfigError
 from gonka_integrations.llama_index import GonkaLLM
@@ -253,3 +256,78 @@ def test_responses_survive_json(llm: GonkaLLM) -> None:
     response = llm.chat([ChatMessage(content="x")])
 
     assert type(response).model_validate_json(response.model_dump_json()) == response
+
+
+def test_a_configuration_can_be_given_whole(net: Devnet) -> None:
+    config = GonkaConfig(
+        model=MODEL, source_url=net.source_url, private_key=net.private_key, timeout=60.0
+    )
+    llm = GonkaLLM(config=config, timeout=30.0)
+    back = GonkaLLM.from_dict(llm.to_dict(), private_key=net.private_key)
+
+    assert (llm.model, llm.config.timeout) == (MODEL, 30.0)
+    assert llm.complete("Hello").text == "You said: Hello"
+    assert net.private_key.removeprefix("0x") not in str(llm.to_dict()) + repr(llm)
+    assert back.config == llm.config
+
+
+def test_a_gateway_given_by_argument_goes_before_those_of_a_configuration(net: Devnet) -> None:
+    config = GonkaConfig(gateways=[{"base_url": "http://127.0.0.1:9/v1", "api_key": "other"}])
+    llm = GonkaLLM(MODEL, config=config, base_url=net.gateway.base_url, api_key=net.gateway.api_key)
+
+    assert [gateway.base_url for gateway in llm.config.gateways] == [net.gateway.base_url]
+    assert pickle.loads(pickle.dumps(llm)).complete("x").text == "You said: x"
+
+
+def test_a_session_can_be_given(net: Devnet, make: Any) -> None:
+    config = make().config
+    with GonkaSession(config) as session:
+        llm = GonkaLLM(MODEL, session=session)
+        assert llm.session is copy.deepcopy(llm).session is session
+        assert llm.config == config
+        assert llm.complete("Hello").text == "You said: Hello"
+        back = pickle.loads(pickle.dumps(llm))
+        assert back.session is not session
+        assert back.complete("Hello").text == "You said: Hello"
+
+
+def test_headers_are_sent_and_not_shown(net: Devnet, at_gateway: GonkaLLM) -> None:
+    at_gateway.extra_headers = {"X-Tenant": "sk-secret-tenant", "X-Trace": "1"}
+    at_gateway.complete("x", extra_headers={"X-Trace": "2"})
+    headers = net.gateway.requests[-1].headers
+
+    assert (headers["x-tenant"], headers["x-trace"]) == ("sk-secret-tenant", "2")
+    assert "sk-secret-tenant" not in repr(at_gateway) + str(at_gateway.to_dict())
+
+
+def test_structured_llms_show_no_secret(net: Devnet, full: GonkaLLM) -> None:
+    class Name(BaseModel):
+        """A name."""
+
+        name: str
+
+    shown = str(full.as_structured_llm(Name).to_dict()) + repr(full.as_structured_llm(Name))
+    for secret in _secrets(net):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"temperature": 3}, "temperature"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"structured_output_mode": "xml"}, "structured_output_mode"),
+        ({"fallback_llms": ["gpt"]}, "fallback_llms"),
+        ({"timeout": -1}, "timeout"),
+        ({"base_url": "ftp://x"}, "base_url"),
+        ({"api_base": "http://x/v1"}, "api_base"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], field: str) -> None:
+    with pytest.raises(GonkaConfigError, match=field) as caught:
+        GonkaLLM("m", **arguments)
+    assert caught.value.field == field
+
+
+def test_models_share_connections_whatever_their_names(make: Any) -> None:
+    assert make("one").session is make("two").session
