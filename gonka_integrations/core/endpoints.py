@@ -77,8 +77,14 @@ class Endpoint:
 
     @property
     def identity(self) -> str:
-        """What stays the same across epochs: health and connections are kept under it."""
-        return f"{self.kind}:{self.address or ''}@{self.base_url}"
+        """What stays the same across epochs: health and connections are kept under it.
+
+        One gateway or provider may be there several times, as in two tiers with two models.
+        """
+        place = f"{self.kind}:{self.address or ''}@{self.base_url}"
+        if self.kind == "participant" or not (self.tier or self.default_model):
+            return place
+        return f"{place}#{self.tier}:{self.default_model or ''}"
 
     def serves(self, model: str) -> bool:
         """Whether a request for *model* may be sent here."""

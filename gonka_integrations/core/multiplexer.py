@@ -166,6 +166,7 @@ class Multiplexer(Engine):
         if not weight > 0:
             raise GonkaRegistrationError(f"weight of {model_name!r} must be positive")
         found = client if isinstance(client, Endpoint) else _endpoint_of(client, base_url)
+        found = replace(found, tier=tier)
         wire_names = {model_name: wire_name} if wire_name else {}
         with self._changing:
             before = self._endpoints.get(found.identity)
@@ -176,7 +177,6 @@ class Multiplexer(Engine):
                 weight=float(weight),
                 models=models,
                 model_map=known | wire_names,
-                tier=tier,
                 max_concurrent=max_concurrent,
             )
             self.pool.replace(self._endpoints.values())
