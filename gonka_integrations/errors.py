@@ -19,9 +19,9 @@ The tree::
         └── GonkaStatusError (openai.APIStatusError)   the last endpoint's answer, one subclass
             per status, each also the openai class of that status:
             GonkaBadRequestError, GonkaAuthenticationError, GonkaInsufficientBalanceError,
-            GonkaPermissionDeniedError, GonkaNotFoundError, GonkaConflictError, GonkaClassicInferenceGoneError (410),
-            GonkaUnprocessableEntityError, GonkaRateLimitError, GonkaServerError,
-            GonkaGatewayMovedError (308)
+            GonkaPermissionDeniedError, GonkaNotFoundError, GonkaConflictError,
+            GonkaClassicInferenceGoneError (410), GonkaUnprocessableEntityError,
+            GonkaRateLimitError, GonkaServerError, GonkaGatewayMovedError (308)
 
 The call errors derive from the openai SDK's classes and live in `core.call_errors`; naming one of
 them here imports the SDK, raising none does not.
