@@ -105,7 +105,7 @@ class Pause:
 
 
 _LOOK_AGAIN = 0.5
-_NUMBERS = re.compile(r"\d+|0x[0-9a-f]+|[0-9a-f]{16,}")
+_NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{16,}|\d+")
 
 
 class AttemptPlan:
