@@ -330,7 +330,8 @@ class TestTime:
             before = field.clock()
             # Neither good nor bad for the host, so that only the plan's own pauses are seen.
             field.fail(plan, lease, status(409))
-            assert isinstance(pause := plan.next(), Pause)
+            pause = plan.next()
+            assert isinstance(pause, Pause)
             pauses.append(pause.seconds / 0.75)
             field.clock.advance(pause.seconds)
             assert field.clock() > before
