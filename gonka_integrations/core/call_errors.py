@@ -97,7 +97,7 @@ class StreamInterruptedError(GonkaCallError):
     ) -> None:
         super().__init__(message)
         self.partial = partial
-        self.partial_text = partial.get("content") or ""
+        self.partial_text: str = partial.get("content") or ""
         self.usage = usage
         self._note(attempts)
 
