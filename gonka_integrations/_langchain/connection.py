@@ -55,16 +55,32 @@ class EnvSecretStr(SecretStr):
         return self
 
 
-def hide(name: str, value: Any) -> Any:
-    """The value of a connection field in a form that does not show what is secret in it."""
+def hide(name: str, value: Any) -> tuple[str, Any]:
+    """A connection field and its value, in a form that does not show what is secret in it.
+
+    A base_url that says more than a URL (``"url;key"``, or several) becomes `gateways`, which are
+    neither shown nor dumped.
+    """
     if name in SECRETS and isinstance(value, str | Secret):
         secret = Secret.of(value)
         if secret.env == SECRETS[name] and secret.item is None:
-            return EnvSecretStr(secret.reveal(), secret.env)
-        return SecretStr(secret.reveal())
-    if name in ("gateways", "fallbacks", "base_url"):
-        return conceal(value)
-    return value
+            return name, EnvSecretStr(secret.reveal(), secret.env)
+        return name, SecretStr(secret.reveal())
+    if name == "base_url" and not (isinstance(value, str) and not {";", ","} & set(value)):
+        name = "gateways"
+    if name in ("gateways", "fallbacks"):
+        return name, conceal(value)
+    return name, value
+
+
+def hidden(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """*fields* with those of the connection hidden (see `hide`)."""
+    shown: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in CONNECTION and value is not None:
+            name, value = hide(name, value)  # noqa: PLW2901 - it may be another field
+        shown[name] = value
+    return shown
 
 
 def base_of(fields: Mapping[str, Any]) -> GonkaConfig | None:

@@ -58,7 +58,7 @@ class GonkaFields(BaseChatModel):
         default_factory=dict, description="Request parameters beside the named ones."
     )
     extra_body: dict[str, Any] | None = _option("Request parameters that win over all others.")
-    default_headers: dict[str, str] | None = _hidden("Headers for gateways and providers.")
+    default_headers: dict[str, SecretStr] | None = _hidden("Headers for gateways and providers.")
 
     streaming: bool = Field(default=False, description="Whether invoke streams inside.")
     stream_usage: bool = Field(default=True, description="Whether streams tell their usage.")
@@ -73,7 +73,7 @@ class GonkaFields(BaseChatModel):
     signer: Any = _hidden("Signs in place of a private key.")
     source_url: str | list[str] | tuple[str, ...] | None = _option("Nodes to discover from.")
     endpoints: str | list[str] | tuple[str, ...] | None = _option("Participants, url;address.")
-    base_url: Any = _option("A gateway, up to and including /v1.")
+    base_url: str | None = _option("A gateway, up to and including /v1.")
     api_key: SecretStr | None = _hidden("Key of that gateway.")
     gateways: Any = _hidden("Several gateways with their keys.")
     fallbacks: Any = _hidden("Providers that take over when the network cannot serve.")

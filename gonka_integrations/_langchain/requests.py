@@ -71,7 +71,7 @@ def request_for(
     given = {name: value for name, value in arguments.items() if value is not None}
     options = {name: given.pop(name) for name in _OPTIONS & given.keys()}
     if model.default_headers:
-        options["extra_headers"] = {**model.default_headers, **options.get("extra_headers", {})}
+        options["extra_headers"] = _headers(model, options.get("extra_headers"))
     name = given.pop("model", None) or given.pop("model_name", None) or model.model
     name = name or require_model(None, model.session)
     facts = known_model(name)
@@ -92,6 +92,11 @@ def request_for(
         must_call,
         report_missing=given.get(MISSING_CALL) == "report",
     )
+
+
+def _headers(model: GonkaSettings, given: Mapping[str, str] | None) -> dict[str, str]:
+    own = {name: value.get_secret_value() for name, value in (model.default_headers or {}).items()}
+    return own | dict(given or {})
 
 
 def _messages(

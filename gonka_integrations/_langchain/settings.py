@@ -10,7 +10,16 @@ from pydantic import PrivateAttr
 from .._version import __version__
 from ..core.models import known_model
 from .arguments import named, rest_in
-from .connection import CONNECTION, SECRETS, base_of, hide, seen_secret, settle, shared_session
+from .connection import (
+    CONNECTION,
+    SECRETS,
+    base_of,
+    hidden,
+    hide,
+    seen_secret,
+    settle,
+    shared_session,
+)
 from .fields import SENT, GonkaFields
 from .metadata import PROVIDER
 from .profiles import KnownProfile, profile_of
@@ -40,11 +49,8 @@ class GonkaSettings(GonkaFields):
     if not TYPE_CHECKING:  # type checkers take the signature from the fields
 
         def __init__(self, **arguments: Any) -> None:
-            values = named(type(self), arguments)
+            values = hidden(named(type(self), arguments))
             base = base_of(values)
-            for name in CONNECTION:
-                if values.get(name) is not None:
-                    values[name] = hide(name, values[name])
             settled = settle(values, base, model=values.get("model"))
             if settled.model and not values.get("model"):
                 values["model"] = settled.model
@@ -128,8 +134,8 @@ class GonkaSettings(GonkaFields):
     # Its copies.
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in CONNECTION:
-            value = hide(name, value)
+        if name in CONNECTION and value is not None:
+            name, value = hide(name, value)
         super().__setattr__(name, value)
         if name in type(self).model_fields:
             self._changed({name})
@@ -148,9 +154,7 @@ class GonkaSettings(GonkaFields):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy that shares the session, unless *update* changes the connection."""
         copied = copy.deepcopy(self) if deep else copy.copy(self)
-        changes = named(type(self), dict(update or {}))
-        for name in changes.keys() & set(CONNECTION):
-            changes[name] = hide(name, changes[name])
+        changes = hidden(named(type(self), dict(update or {})))
         copied.__dict__.update(changes)
         copied.__pydantic_fields_set__.update(changes)
         copied._changed(set(changes))
