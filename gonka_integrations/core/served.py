@@ -29,7 +29,7 @@ class CallOptions:
     idle_timeout: float | None = None
     max_retries: int | None = None
     hedge_after: float | None = None
-    extra_headers: Mapping[str, str] | None = None
+    extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
