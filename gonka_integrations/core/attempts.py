@@ -220,6 +220,8 @@ class AttemptPlan:
             want.tried.discard(state)
         elif action is Action.SIMPLER:
             self.stopped = "refused"
+        elif action is Action.NOT_HERE:
+            want.barred.add(state)
         elif action is Action.CONFIRM and state.group not in self._doubted:
             self._doubted.add(state.group)
         elif action in (Action.CONFIRM, Action.OTHER_CREDENTIALS):

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from .context import CallContext
     from .effects import Flow
+    from .endpoints import EndpointKind
     from .leases import Lease
+    from .verdicts import Verdict
     from .wire import Exchange
 
 T = TypeVar("T")
@@ -257,7 +259,7 @@ class Call:
         context, endpoint = self.context, attempt.endpoint
         if failure.kind == "timeout":
             failure.kind = "first_token_timeout" if attempt.first_token is None else "idle_timeout"
-        verdict = failed_verdict(endpoint.kind, failure)
+        verdict = self.verdict(endpoint.kind, failure)
         record = attempt.record(failure.kind, failure.status, failure.text)
         self.records.append(record)
         self.last = failure if failure.status is not None or self.last is None else self.last
@@ -280,6 +282,10 @@ class Call:
             yield from learn_block_time(endpoint, attempt.wait, context.timestamps)
         if not self.plan.stopped:
             context.on_failover(record)
+
+    def verdict(self, kind: EndpointKind, failure: WireFailure) -> Verdict:
+        """What a failed attempt at an endpoint of *kind* means."""
+        return failed_verdict(kind, failure)
 
     # Book-keeping.
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from .calls import Call
 from .effects import Finish, Open
 from .failures import status_failure
+from .verdicts import judge_other_route
 
 if TYPE_CHECKING:
     from .attempt import Attempt
     from .effects import Flow
+    from .endpoints import EndpointKind
     from .served import ServedBy
-    from .wire import Exchange
+    from .verdicts import Verdict
+    from .wire import Exchange, WireFailure
 
 _OK = range(200, 300)
 
@@ -50,6 +53,12 @@ class Forward(Call):
     def answer(self) -> Flow[Answer]:
         """The answer as it came."""
         return self._run(self._forward_once)
+
+    def verdict(self, kind: EndpointKind, failure: WireFailure) -> Verdict:
+        """As of `Call`; that a route is missing says nothing of the endpoint."""
+        if failure.status is None:
+            return Call.verdict(self, kind, failure)
+        return judge_other_route(kind, failure.status, failure.text)
 
     def _forward_once(self, attempt: Attempt) -> Flow[Answer]:
         self.requests.path = self.path

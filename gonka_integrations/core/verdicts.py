@@ -30,6 +30,8 @@ class Action(enum.Enum):
     """Does not know that parameter: the same endpoint is asked again without it, and remembered."""
     CONFIRM = "confirm on another host"
     """Looks like the account's fault: believe it when a second host agrees."""
+    NOT_HERE = "another that has the route"
+    """Lacks the route that was asked for: of no use to this call, and none the worse for it."""
     OTHER_CREDENTIALS = "other credentials"
     """The account's or the key's fault: skip everything that uses the same."""
 
@@ -234,6 +236,15 @@ WIRE_TABLE: dict[str, Verdict] = {
     "error_event": Verdict(_A.OTHER_HOST, _H.SHARE),
     "too_large": Verdict(_A.OTHER_HOST, _H.SHARE),
 }
+
+
+_NO_ROUTE = (404, 405, 501)
+_NOT_HERE = Verdict(Action.NOT_HERE, Health.OK, advice="the endpoints do not have this route")
+
+
+def judge_other_route(kind: EndpointKind, status: int, text: str) -> Verdict:
+    """`judge_status` for routes other than chat completions, which not every endpoint has."""
+    return _NOT_HERE if status in _NO_ROUTE else judge_status(kind, status, text)
 
 
 def judge_status(kind: EndpointKind, status: int, text: str) -> Verdict:
