@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:
-    from langchain_core.utils.function_calling import convert_to_openai_tool
+    import langchain_core  # noqa: F401 - said better here than by the first import below
 except ImportError as missing:
     raise ImportError(
         "ChatGonka needs langchain-core: pip install 'gonka-integrations[langchain]'"
@@ -16,7 +16,7 @@ from ._langchain.generation import GonkaGeneration
 from ._langchain.messages import to_wire
 from ._langchain.missing import MissingToolCallError
 from ._langchain.registration import register_with_langchain
-from ._langchain.schemas import fit_tools, wire_tool_choice
+from ._langchain.schemas import fit_tools, wire_tool, wire_tool_choice
 from ._langchain.structured import AnswerRefusedError, Method, bound_arguments, chain, parser_for
 from ._langchain.tokens import count_messages, count_text, token_ids
 
@@ -61,7 +61,7 @@ class ChatGonka(GonkaGeneration):
             GonkaConfigError: A schema cannot be sent, or *tool_choice* names no tool of *tools*.
             MissingToolCallError: When called: no tool was called though one had to be.
         """
-        made = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+        made = [wire_tool(tool, strict=strict) for tool in tools]
         wire = fit_tools(made, gateway=bool(self.config.gateways))
         names = [str(tool["function"].get("name")) for tool in wire]
         choice = wire_tool_choice(tool_choice, names)

@@ -35,8 +35,30 @@ def fit_tools(tools: Iterable[Any], *, gateway: bool) -> list[dict[str, Any]]:
     return [_fit_tool(tool, gateway=gateway) for tool in tools]
 
 
+def wire_tool(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """A tool as it goes over the wire, its references still in it."""
+    if isinstance(tool, dict) and "function" in tool and strict is None:
+        return tool
+    return convert_to_openai_tool(_opened(tool), strict=strict)
+
+
+def _opened(schema: Any) -> Any:
+    """A schema that is nothing but a reference, with what it points to in its place.
+
+    Pydantic writes recursive classes that way, and LangChain takes them to have no properties.
+    """
+    if not isinstance(schema, dict) or "$ref" not in schema:
+        return schema
+    definitions = schema.get("$defs") or schema.get("definitions") or {}
+    target = definitions.get(str(schema["$ref"]).rpartition("/")[2])
+    if not isinstance(target, dict):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "$ref"}
+    return {**target, **rest}
+
+
 def _fit_tool(tool: Any, *, gateway: bool) -> dict[str, Any]:
-    wire = tool if isinstance(tool, dict) and "function" in tool else convert_to_openai_tool(tool)
+    wire = wire_tool(tool)
     function = dict(wire.get("function") or {})
     name = str(function.get("name") or "")
     if gateway:
@@ -113,7 +135,7 @@ def schema_format(schema: Any, strict: bool | None, *, gateway: bool) -> dict[st
     Raises:
         GonkaConfigError: It is recursive, or too large for a gateway.
     """
-    made = dict(convert_to_json_schema(schema, strict=strict))
+    made = dict(convert_to_json_schema(_opened(schema), strict=strict))
     named: dict[str, Any] = {"name": format_name(str(made.pop("title", "answer")))}
     if made.get("description"):
         named["description"] = made.pop("description")

@@ -11,13 +11,12 @@ from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import RunnableGenerator, RunnableMap, RunnablePassthrough
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_core.utils.pydantic import TypeBaseModel, is_basemodel_subclass
 
 from ..errors import GonkaConfigError, GonkaError
 from .missing import MissingToolCallError
 from .requests import MISSING_CALL
-from .schemas import schema_format
+from .schemas import schema_format, wire_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -66,7 +65,7 @@ def _required(schema: Any) -> Any:
 
 def tool_name(schema: Any) -> str:
     """Name of the tool that stands for *schema*."""
-    return str(convert_to_openai_tool(_required(schema))["function"]["name"])
+    return str(wire_tool(_required(schema))["function"]["name"])
 
 
 def parser_for(schema: Any, method: Method) -> Runnable[Any, Any]:
