@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 try:
     import langchain_core  # noqa: F401 - said better here than by the first import below
@@ -10,6 +11,12 @@ except ImportError as missing:
     raise ImportError(
         "ChatGonka needs langchain-core: pip install 'gonka-integrations[langchain]'"
     ) from missing
+
+# LangChain's fallbacks read the annotations of bind_tools and with_structured_output.
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
 
 from ._langchain.blocks import register
 from ._langchain.generation import GonkaGeneration
@@ -19,14 +26,6 @@ from ._langchain.registration import register_with_langchain
 from ._langchain.schemas import fit_tools, wire_tool, wire_tool_choice
 from ._langchain.structured import AnswerRefusedError, Method, bound_arguments, chain, parser_for
 from ._langchain.tokens import count_messages, count_text, token_ids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from langchain_core.language_models import LanguageModelInput
-    from langchain_core.messages import AIMessage, BaseMessage
-    from langchain_core.runnables import Runnable
-    from langchain_core.tools import BaseTool
 
 __all__ = ["AnswerRefusedError", "ChatGonka", "MissingToolCallError", "register_with_langchain"]
 
