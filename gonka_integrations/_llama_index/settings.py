@@ -167,7 +167,7 @@ class GonkaSettings(FunctionCallingLLM):
 
     def to_payload(self) -> dict[str, Any]:
         """What traces may show of this LLM. Never a secret."""
-        return {**super().to_payload(), "network": "gonka"}
+        return {"class_name": self.class_name(), **self.metadata.model_dump(), "network": "gonka"}
 
     @field_serializer("gateways", "fallbacks")
     def _dump_without_keys(self, specs: Any) -> Any:
