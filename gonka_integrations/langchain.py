@@ -1,5 +1,7 @@
 """ChatGonka: the Gonka network as a LangChain chat model."""
 
+# ruff: noqa: TC002, TC003 - LangChain's fallbacks read the annotations at run time
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -12,7 +14,6 @@ except ImportError as missing:
         "ChatGonka needs langchain-core: pip install 'gonka-integrations[langchain]'"
     ) from missing
 
-# LangChain's fallbacks read the annotations of bind_tools and with_structured_output.
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
