@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .after_fork import renew_in_children
 from .leases import Outcome, Want
 from .verdicts import Action, Health
 
@@ -76,6 +77,11 @@ class RetryBudget:
         self._clock = clock
         self._tokens = capacity
         self._seen = clock()
+        self.renew_after_fork()
+        renew_in_children(self)
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: the thread that held the lock may not be here."""
         self._lock = threading.Lock()
 
     def take(self) -> float:
@@ -175,8 +181,17 @@ class AttemptPlan:
             if seconds:
                 return self._pause(seconds, now)
             self._paid = True
-        lease = self._pool.acquire(self.want)
+        lease = self._pool.acquire(self.want, self._least_tier())
         return self._count(lease) if lease is not None else self._without_lease(now)
+
+    def _least_tier(self) -> int:
+        """The last attempts are kept for the tiers above: one of each gets its chance."""
+        left = self._policy.max_retries + 1 - self._attempts
+        tiers = self._pool.tiers(self.want.model)
+        if self._leased is None or left >= len(tiers):
+            return 0
+        below = sum(tier <= self._leased.endpoint.tier for tier in tiers)
+        return tiers[min(len(tiers) - left, below, len(tiers) - 1)]
 
     def hedge(self, beside: Lease) -> Lease | None:
         """A lease for a second attempt beside one that is slow, when the budget allows it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
+
+from .after_fork import renew_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ class PeriodicThread:
         self._clock = clock
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        _everyone.add(self)
+        renew_in_children(self, last=True)
 
     @property
     def is_running(self) -> bool:
@@ -153,15 +154,3 @@ def _sleep(shared: _Shared, began: float, delay: float, clock: Callable[[], floa
         if shared.wake.wait(left):
             shared.wake.clear()
             delay = min(delay, shared.woken_at_least)
-
-
-_everyone: weakref.WeakSet[PeriodicThread] = weakref.WeakSet()
-
-
-def _renew_all() -> None:
-    for thread in list(_everyone):
-        thread.renew_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ class EndpointState:
     """One endpoint with its health, load and history; lives as long as it is a member."""
 
     __slots__ = (
-        "bare_streams", "endpoint", "ewma", "group", "health", "in_flight", "lacks", "member",
+        "bare_streams", "endpoint", "ewma", "excuses", "group", "health", "in_flight", "lacks", "member",
         "scale", "stats",
     )  # fmt: skip
 
@@ -35,7 +36,14 @@ class EndpointState:
         self.member = True
         self.bare_streams = False
         self.lacks: dict[str, float] = {}
+        self.excuses: dict[str, str] = {}
         self.stats: dict[str, ModelStats] = {}
+
+    def without_load(self) -> EndpointState:
+        """The same endpoint with nothing under way."""
+        state = copy.copy(self)
+        state.in_flight = 0
+        return state
 
     def cost(self) -> float:
         """Expected delay; an endpoint never measured is free until something is pending on it."""

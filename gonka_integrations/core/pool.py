@@ -11,8 +11,10 @@ import random
 import threading
 import time
 from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .after_fork import renew_in_children
 from .health import EndpointHealth, HealthPolicy
 from .leases import EndpointState, Lease, Outcome, Outlook, Waiter, Want
 from .selection import WeightedTable
@@ -67,6 +69,7 @@ class EndpointPool:
         self._waiting: dict[str, deque[Waiter]] = {}
         self._waiting_count = 0
         self._last_probe = -1e9
+        renew_in_children(self)
 
     # Membership.
 
@@ -110,18 +113,26 @@ class EndpointPool:
         """Whether some member may serve *model*."""
         return any(len(table) for table in self._tiers(model))
 
-    def advise(self, identity: str, serves: Mapping[str, bool], seconds: float) -> None:
+    def advise(
+        self,
+        identity: str,
+        serves: Mapping[str, bool],
+        seconds: float,
+        excuses: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Take in what an endpoint says of itself.
 
         Args:
             identity: Of the endpoint.
             serves: Model -> whether requests for it are taken.
             seconds: How long a no is believed.
+            excuses: Model -> why requests for it are not taken.
         """
         with self._lock:
             state = self._states.get(identity)
             if state is None:
                 return
+            state.excuses = dict(excuses)
             for model, taken in serves.items():
                 if taken:
                     state.lacks.pop(model, None)
@@ -136,6 +147,13 @@ class EndpointPool:
         members = [state for table in self._tiers(model) for state in table.items]
         return bool(members) and all(state.lacks.get(model, 0.0) > now for state in members)
 
+    def excuses(self, model: str) -> list[str]:
+        """Why members that might serve *model* do not now, when none does and some say why."""
+        if not self.lacks(model):
+            return []
+        members = [state for table in self._tiers(model) for state in table.items]
+        return [f"{one.endpoint}: {one.excuses[model]}" for one in members if model in one.excuses]
+
     def gone(self, model: str) -> bool:
         """Whether every member that might serve *model* has said that it infers no more."""
         members = [state for table in self._tiers(model) for state in table.items]
@@ -143,10 +161,19 @@ class EndpointPool:
 
     # Leases.
 
-    def acquire(self, want: Want) -> Lease | None:
-        """Lease the best endpoint that is in service and has room, None when there is none."""
+    def tiers(self, model: str) -> tuple[int, ...]:
+        """Tiers with members that may serve *model*, lowest first."""
+        return tuple(table.items[0].endpoint.tier for table in self._tiers(model))
+
+    def acquire(self, want: Want, least_tier: int = 0) -> Lease | None:
+        """Lease the best endpoint that is in service and has room, None when there is none.
+
+        Args:
+            want: What is looked for.
+            least_tier: Tiers below are passed over while one above can serve.
+        """
         with self._lock:
-            return self._acquire(want, self.clock())
+            return self._acquire(want, self.clock(), least_tier)
 
     def probe(self, want: Want) -> Lease | None:
         """Lease the failing endpoint that is due soonest, though not yet due.
@@ -263,6 +290,16 @@ class EndpointPool:
         """Seconds over which waiting calls should spread their tries while everything is out."""
         return min(2.0, self._probe_interval * max(1, self._waiting_count))
 
+    def renew_after_fork(self) -> None:
+        """In a forked child: calls of the parent take no room here, and chance is the child's own.
+
+        Leases that were inherited stay with the states of the parent.
+        """
+        self._lock = threading.Lock()
+        self._states = {name: state.without_load() for name, state in self._states.items()}
+        self._tables, self._waiting, self._waiting_count = {}, {}, 0
+        self._rng.seed()
+
     # Looking in.
 
     def snapshot(self) -> list[dict[str, Any]]:
@@ -295,8 +332,11 @@ class EndpointPool:
             if not want.bars(state) and state.lacks.get(want.model, 0.0) <= now
         ]
 
-    def _acquire(self, want: Want, now: float) -> Lease | None:
-        for table in self._tiers(want.model):
+    def _acquire(self, want: Want, now: float, least_tier: int = 0) -> Lease | None:
+        tables = self._tiers(want.model)
+        if least_tier:  # these first, in their order
+            tables = tuple(sorted(tables, key=lambda one: one.items[0].endpoint.tier < least_tier))
+        for table in tables:
             state = self._pick(table, want, now)
             if state is not None:
                 return self._lease(state, want.model, now)

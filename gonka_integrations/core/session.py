@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GonkaDiscoveryError
+from .after_fork import renew_in_children
 from .chat import Chat
 from .discovery import EndpointDiscovery
 from .engine import Engine
@@ -52,7 +53,8 @@ class GonkaSession(Engine):
         self.pool.replace(assemble(config))
         self._participants: ParticipantSet | None = None
         self._epoch_hooks: list[Callable[[int | None, int, Sequence[GonkaParticipant]], None]] = []
-        self._preparing = threading.Lock()
+        self.renew_after_fork()
+        renew_in_children(self)
         self._refresher = self._make_refresher()
         gateways = [one for one in self.pool.endpoints() if one.kind == "gateway"]
         self._watch = GatewayWatch(
@@ -132,6 +134,10 @@ class GonkaSession(Engine):
         if self._refresher is not None:
             await self._refresher.async_stop()
         await super().aclose()
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: a thread that was reading the participants is not here."""
+        self._preparing = threading.Lock()
 
     def _make_refresher(self) -> RefreshManager | None:
         config = self.config
