@@ -136,6 +136,9 @@ def _fit(payload: dict[str, Any], *, gateway: bool) -> None:
     if tools:
         payload["tools"] = fit_tools(tools, gateway=gateway)
         choice = wire_tool_choice(payload.pop("tool_choice", None), required=False)
+        if choice == "required" and gateway and len(tools) == 1:
+            # Gateways make "required" optional; the only tool, by its name, stays required.
+            choice = wire_tool_choice(tools[0]["function"]["name"], required=True)
         if choice is not None:
             payload["tool_choice"] = choice
     else:

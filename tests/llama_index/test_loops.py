@@ -172,3 +172,11 @@ async def test_a_cancelled_call_closes_the_request(slow: Devnet, llm: GonkaLLM) 
 
     assert await asyncio.to_thread(_left_early, slow)
     assert llm.session.stats()["in_flight"] == 0
+
+
+@pytest.mark.parametrize("method", ASYNC)
+async def test_the_loop_is_never_blocked(make: Any, method: str) -> None:
+    blockbuster = pytest.importorskip("blockbuster")
+    llm = make(fallback_llms=[])
+    with blockbuster.blockbuster_ctx("gonka_integrations"):
+        assert text_of((await ask(llm, method))[-1]) == "You said: Hello there"

@@ -95,6 +95,19 @@ async def test_tool_choice_is_resolved(
 
 
 @pytest.mark.parametrize("method", TOOL_METHODS)
+async def test_gateways_that_make_required_optional_are_told_the_name(
+    at_gateway: GonkaLLM, sent: Any, method: str
+) -> None:
+    response = await _with(at_gateway, method, [GREET], user_msg="x", tool_required=True)
+    await _with(at_gateway, method, [ADD, GREET], user_msg="x", tool_required=True)
+    one, several = sent()
+
+    assert one["tool_choice"] == {"type": "function", "function": {"name": "greet"}}
+    assert several["tool_choice"] == "required"
+    assert at_gateway.get_tool_calls_from_response(response)[0].tool_name == "greet"
+
+
+@pytest.mark.parametrize("method", TOOL_METHODS)
 @pytest.mark.parametrize("parallel", [True, False])
 async def test_only_the_first_call_counts_unless_more_are_allowed(
     net: Devnet, llm: GonkaLLM, method: str, parallel: bool
