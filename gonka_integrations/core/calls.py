@@ -17,6 +17,7 @@ from .leases import Outcome
 from .requests import RequestBuilder
 from .served import AttemptRecord, CallOptions, ServedBy
 from .streams import OpenStream
+from .verdicts import Health
 from .wire import Wait, WireFailure
 
 if TYPE_CHECKING:
@@ -253,6 +254,7 @@ class Call:
                 raise WireFailure("too_large", f"an answer of more than {_LARGEST} bytes")
             parts.append(data)
             wait.until = self.plan.first_token_limit(self.limit("idle_timeout"))
+            _in_time(wait)
         return b"".join(parts)
 
     def _failed(self, attempt: Attempt, failure: WireFailure) -> Flow[None]:
@@ -278,6 +280,8 @@ class Call:
             yield Close(attempt.exchange)
         if verdict.refresh:
             context.on_trouble()
+        if verdict.health is Health.GONE and endpoint.kind == "gateway":
+            context.moved[endpoint.identity] = failure
         if learn:
             yield from learn_block_time(endpoint, attempt.wait, context.timestamps)
         if not self.plan.stopped:
@@ -293,8 +297,8 @@ class Call:
         """How long the next read may take: to the first content, to the next, to the very end.
 
         Raises:
-            WireFailure: That time is over. An endpoint that never stops sending does not make its
-                reader wait, so the reader would not notice.
+            WireFailure: That time is over. Reading from an endpoint that never stops sending never
+                waits, so it would not notice.
         """
         now, wait = self.context.pool.clock(), attempt.wait
         if reader.assembler.finished:
@@ -303,8 +307,7 @@ class Call:
             wait.until = min(attempt.tail_until, self.plan.deadline)
         elif reader.content_seen:
             wait.until = min(now + self.limit("idle_timeout"), self.plan.deadline)
-        if now >= wait.until:
-            raise WireFailure("timeout", "it goes on and on")
+        _in_time(wait)
 
     def note_served(self, attempt: Attempt) -> None:
         """Record the attempt that serves the call."""
@@ -329,6 +332,11 @@ class Call:
 
 
 _TAIL = 2.0
+
+
+def _in_time(wait: Wait) -> None:
+    if wait.clock() >= wait.until:
+        raise WireFailure("timeout", "it goes on and on")
 
 
 def _dispose(result: Completion | OpenStream) -> Flow[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .pool import EndpointPool
     from .served import AttemptRecord, CallOptions
     from .signing import TimestampSource
+    from .wire import WireFailure
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class CallContext:
         stream_internally: Whether plain calls are read as streams.
         epoch: The epoch that is in force now.
         on_failover: Called with each failed attempt that is followed by another.
+        moved: Gateways that are switched off, by identity, with what they answered.
         on_trouble: Called when the participant list may be stale.
     """
 
@@ -40,4 +42,5 @@ class CallContext:
     stream_internally: bool = True
     epoch: Callable[[], int | None] = lambda: None
     on_failover: Callable[[AttemptRecord], None] = lambda _record: None
+    moved: dict[str, WireFailure] = field(default_factory=dict)
     on_trouble: Callable[[], None] = lambda: None

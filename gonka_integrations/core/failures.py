@@ -127,8 +127,18 @@ def _nobody(model: str, call: Call) -> Exception:
             [],
         )
     if pool.gone(model):
+        moved = call.context.moved
+        for one in pool.endpoints():
+            if (said := moved.get(one.identity)) and said.status is not None:
+                return errors.status_error(said.status, said.headers, said.body, [], "")
         advice = judge_status("participant", _GONE, "").advice
         return errors.status_error(_GONE, {}, b'{"error":"deprecated"}', [], advice)
+    if excuses := pool.excuses(model):
+        return errors.GonkaEndpointsExhaustedError(
+            f"no endpoint takes requests for model {model!r} now: {'; '.join(excuses)}. Wait some "
+            "minutes, or add a gateway or a fallback",
+            [],
+        )
     if not pool.serves(model) or pool.lacks(model):
         shown = ", ".join(served[:20]) or "none known"
         return errors.GonkaModelNotServedError(

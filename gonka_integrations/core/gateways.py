@@ -35,6 +35,19 @@ def availability(status: GatewayStatus) -> dict[str, bool]:
     return found | dict.fromkeys(status.block_reasons, False)
 
 
+def excuses(status: GatewayStatus) -> dict[str, str]:
+    """Model -> why requests for it are not taken now, in words for an error."""
+    found = {
+        model.id: model.message or "it cannot route this model"
+        for model in status.models
+        if not (model.routable and model.access_enabled)
+    }
+    return found | {
+        model: f"proof of compute is running ({reason or 'blocked'})"
+        for model, reason in status.block_reasons.items()
+    }
+
+
 class GatewayWatch:
     """Reads the status of gateways now and then, in a daemon thread.
 
@@ -94,5 +107,7 @@ class GatewayWatch:
             answered = error.status_code is not None
             _logger.info("No status of gateway %s: %s", root, error)
             return not answered
-        self._pool.advise(gateway.identity, availability(status), self._interval * 2)
+        self._pool.advise(
+            gateway.identity, availability(status), self._interval * 2, excuses(status)
+        )
         return True

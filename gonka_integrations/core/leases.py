@@ -22,8 +22,8 @@ class EndpointState:
     """One endpoint with its health, load and history; lives as long as it is a member."""
 
     __slots__ = (
-        "bare_streams", "endpoint", "ewma", "excuses", "group", "health", "in_flight", "lacks", "member",
-        "scale", "stats",
+        "bare_streams", "endpoint", "ewma", "excuses", "group", "health", "in_flight", "lacks",
+        "member", "scale", "stats",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
