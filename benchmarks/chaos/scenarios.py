@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..common.stats import median, quantile
+from ..common.stats import median
+from .figures import Figures, endings, ms, rate, share, success, within
 from .load import Load, Outcome
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ALL = list(range(10))
 THREE = [0, 3, 6]
-Figures = dict[str, float]
 #: seconds from the start of the load, who, and what they do wrong from then on (nothing: healed)
 Steps = Sequence[tuple[float, list[int], list["Fault"]]]
 
@@ -36,30 +36,6 @@ class Setting:
 
 
 Scenario = Callable[[Setting], Awaitable[Figures | None]]
-
-
-def _within(outcomes: Sequence[Outcome], low: float, high: float) -> list[Outcome]:
-    return [outcome for outcome in outcomes if low <= outcome.start < high]
-
-
-def _rate(outcomes: Sequence[Outcome], low: float, high: float) -> float:
-    """Good answers per second that arrived in the window."""
-    return sum(1 for o in outcomes if o.ok and low <= o.end < high) / (high - low)
-
-
-def _success(outcomes: Sequence[Outcome]) -> float:
-    """Per cent of calls that brought the whole answer."""
-    return 100 * sum(o.ok for o in outcomes) / len(outcomes) if outcomes else float("nan")
-
-
-def _ms(outcomes: Sequence[Outcome], share: float) -> float:
-    return 1000 * quantile([outcome.seconds for outcome in outcomes], share)
-
-
-async def _share(control: Control, hosts: list[int], low: float, high: float) -> float:
-    """Per cent of the requests in the window that went to *hosts*."""
-    requests = (await control.counts(low, high))["requests"]
-    return 100 * sum(requests[host] for host in hosts) / max(1, sum(requests))
 
 
 async def _script(control: Control, steps: Steps) -> None:
@@ -88,20 +64,20 @@ def three_fail(fault: Fault, after: float = 4.0) -> Scenario:
     async def scenario(setting: Setting) -> Figures:
         steps = [(2.0, THREE, [fault]), (8.0, THREE, [])]
         outcomes = await _run(setting, Load(setting.call, seconds=8 + after), steps)
-        before, during = _within(outcomes, 0.5, 1.9), _within(outcomes, 2.0, 7.9)
+        before, during = within(outcomes, 0.5, 1.9), within(outcomes, 2.0, 7.9)
         usual = median([outcome.seconds for outcome in before])
         bad = [o.start - 2 for o in during if not o.ok or o.seconds > 4 * usual]
         sent = sum((await setting.control.counts(2.0, 8.0))["requests"])
         figures = {
-            "success %": _success(during),
-            "rps before": _rate(outcomes, 0.5, 2), "rps during": _rate(outcomes, 2.2, 8),
-            "p99 ms before": _ms(before, 0.99), "p99 ms": _ms(during, 0.99),
+            "success %": success(during),
+            "rps before": rate(outcomes, 0.5, 2), "rps during": rate(outcomes, 2.2, 8),
+            "p99 ms before": ms(before, 0.99), "p99 ms": ms(during, 0.99),
             "last bad s": max(bad, default=0.0), "bad calls": len(bad),
             "sent per call": sent / max(1, len(during)),
-            "share 2-4 s after %": await _share(setting.control, THREE, 10, 12),
+            "share 2-4 s after %": await share(setting.control, THREE, 10, 12),
         }  # fmt: skip
         if after >= 10:
-            figures["share 8-10 s after %"] = await _share(setting.control, THREE, 16, 18)
+            figures["share 8-10 s after %"] = await share(setting.control, THREE, 16, 18)
         return figures
 
     return scenario
@@ -120,7 +96,7 @@ _CHAOS: list[tuple[list[int], list[Fault]]] = [
 async def _healthy(setting: Setting, operation: Operation) -> tuple[float, float]:
     """Median and 95th percentile in ms with nothing wrong."""
     outcomes = (await _run(setting, Load(operation, count=400, seconds=10)))[40:]
-    return _ms(outcomes, 0.5), _ms(outcomes, 0.95)
+    return ms(outcomes, 0.5), ms(outcomes, 0.95)
 
 
 async def _storm(
@@ -136,10 +112,10 @@ async def _storm(
     took = max((o.end for o in outcomes), default=1.0)
     half = outcomes[len(outcomes) // 2 :]
     return outcomes, {
-        "calls": len(outcomes), "success %": _success(outcomes),
-        "second half %": _success(half),
-        "p50 ms": _ms(outcomes, 0.5), "p95 ms": _ms(outcomes, 0.95),
-        "p95 x healthy": _ms(outcomes, 0.95) / p95, "healthy p50 ms": p50, "healthy p95 ms": p95,
+        "calls": len(outcomes), "success %": success(outcomes),
+        "second half %": success(half),
+        "p50 ms": ms(outcomes, 0.5), "p95 ms": ms(outcomes, 0.95),
+        "p95 x healthy": ms(outcomes, 0.95) / p95, "healthy p50 ms": p50, "healthy p95 ms": p95,
         "good rps": sum(o.ok for o in outcomes) / took,
         "sent per call": sent / max(1, len(outcomes)),
         "wrong": sum(o.kind == "wrong" for o in outcomes),
@@ -160,32 +136,19 @@ def chaos_streams(latency: float) -> Scenario:
             return None
         await setting.control.latency(latency)
         outcomes, figures = await _storm(setting, setting.stream, _CHAOS)
-        return figures | _endings(outcomes)
+        return figures | endings(outcomes)
 
     return scenario
 
 
-def _endings(outcomes: Sequence[Outcome]) -> Figures:
-    """How streams ended that did not end well."""
-    count = max(1, len(outcomes))
-    kinds = ("typed", "error", "lost", "wrong")
-    found = {kind: sum(o.kind == kind for o in outcomes) for kind in kinds}
-    return {
-        "typed error with partial text %": 100 * found["typed"] / count,
-        "failed before text": found["error"],
-        "failed after text, text lost": found["lost"],
-        "silent truncations": found["wrong"],
-    }
-
-
 async def random_failures(setting: Setting) -> Figures:
     """Every host fails 20 % of its calls, in four ways."""
-    share = 0.0527  # four draws in a row of this probability hit one call in five
+    chance = 0.0543  # four draws in a row of this probability hit one call in five
     kinds: list[Fault] = [
-        {"kind": "status", "status": 503, "probability": share},
-        {"kind": "reset", "probability": share},
-        {"kind": "cut", "after_tokens": 5, "probability": share},
-        {"kind": "garbage", "probability": share},
+        {"kind": "status", "status": 503, "probability": chance},
+        {"kind": "reset", "probability": chance},
+        {"kind": "cut", "after_tokens": 5, "probability": chance},
+        {"kind": "garbage", "probability": chance},
     ]
     return (await _storm(setting, setting.call, [(ALL, kinds)]))[1]
 
@@ -197,7 +160,7 @@ def three_streams_fail(fault: Fault) -> Scenario:
         if setting.stream is None:
             return None
         outcomes, figures = await _storm(setting, setting.stream, [(THREE, [fault])])
-        return figures | _endings(outcomes)
+        return figures | endings(outcomes)
 
     return scenario
 
@@ -206,13 +169,13 @@ async def all_down(setting: Setting) -> Figures:
     """Nobody listens from 1 s to 6 s; watched until 18 s."""
     steps: Steps = [(1.0, ALL, [{"kind": "refuse"}]), (6.0, ALL, [])]
     outcomes = await _run(setting, Load(setting.call, seconds=18), steps)
-    down = _within(outcomes, 1.0, 5.9)
+    down = within(outcomes, 1.0, 5.9)
     firsts = [outcome.end - 6 for outcome in outcomes if outcome.ok and outcome.end > 6]
     return {
-        "success % of calls begun while down": _success(down),
+        "success % of calls begun while down": success(down),
         "calls failed": sum(not o.ok for o in outcomes),
         "first success after s": min(firsts, default=float("inf")),
-        "rps 1-3 s after": _rate(outcomes, 7, 9),
+        "rps 1-3 s after": rate(outcomes, 7, 9),
     }
 
 
@@ -236,7 +199,7 @@ async def replays(setting: Setting) -> Figures:
     steps: Steps = [(0.0, THREE, [{"kind": "status", "status": 503}])]
     outcomes = await _run(setting, Load(setting.call, count=400, seconds=20), steps)
     return {
-        "success %": _success(outcomes),
+        "success %": success(outcomes),
         "replays refused": (await setting.control.counts())["replays"],
     }
 

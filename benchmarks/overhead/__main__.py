@@ -11,7 +11,7 @@ import json
 import sys
 
 from ..common import envs, machine
-from . import report
+from . import imports, micro, report
 from .plan import SUBJECTS, Subject
 from .rounds import measure
 
@@ -40,8 +40,10 @@ def main() -> None:
     if options.dry:
         print(report.table(result))
         json.dump(result["failures"], sys.stdout, indent=1)
-    else:
-        report.write(result)
+        return
+    result["pieces"] = micro.run_all()
+    result["imports"] = imports.measure(options.rounds)
+    report.write(result)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..common import envs, machine, stats
 from ..common import table as tables
+from . import targets
 from .plan import CASES, SUBJECTS
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def collect(
     return {
         "machine": machine.describe(), "load at start": load, "load at end": machine.load(),
         "rounds": rounds, "pinned": pinned, "cells": cells, "failures": failures,
+        "pieces": {}, "imports": {},
         "versions": {name: envs.versions(name) for name in sorted(measured | {"server"})},
     }  # fmt: skip
 
@@ -60,7 +62,41 @@ def _shown(cell: dict[str, float] | None) -> str:
     return f"{cell['cpu us']:,.0f} (**{cell['cpu ratio']:.2f}**, wall {cell['wall ratio']:.2f})"
 
 
+def pieces_table(result: dict[str, Any]) -> str:
+    found = {**result["pieces"]}
+    found |= {f"import {name}, CPU ms": taken for name, taken in result["imports"].items()}
+    return tables.markdown(
+        ["piece", ""], [[name, f"{value:,.4g}"] for name, value in found.items()]
+    )
+
+
+def conditions(result: dict[str, Any]) -> str:
+    """Command, machine and versions, as every table must have them."""
+    pinned = ", server and clients pinned to a core each" if result["pinned"] else ""
+    lines = [
+        (
+            f"`python -m benchmarks.overhead`: {result['rounds']} interleaved rounds{pinned}; "
+            f"{result['machine']}; load average {result['load at start']} at the start and "
+            f"{result['load at end']} at the end."
+        ),
+        "",
+    ]
+    for env, packages in result["versions"].items():
+        lines.append(f"- {env}: " + ", ".join(f"{name} {v}" for name, v in packages.items()))
+    return "\n".join(lines)
+
+
 def write(result: dict[str, Any]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    render(result)
+
+
+def render(result: dict[str, Any]) -> None:
+    """Put the tables of *result* into the page."""
+    failed = "\n".join(f"- {name}: {why}" for name, why in result["failures"].items())
+    tables.replace_section(PAGE, "targets", tables.markdown(targets.HEAD, targets.rows(result)))
     tables.replace_section(PAGE, "overhead", table(result))
+    tables.replace_section(PAGE, "pieces", pieces_table(result))
+    tables.replace_section(PAGE, "conditions", conditions(result))
+    tables.replace_section(PAGE, "did not run", failed or "Everything ran.")
