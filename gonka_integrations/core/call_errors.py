@@ -206,7 +206,9 @@ def status_error(
     said = error_text(body) or "no explanation"
     moved = new_url(body) if kind is GonkaGatewayMovedError else None
     hint = f"it names {moved}, which was not followed" if moved else advice
-    message = f"{status} from {attempts[-1].endpoint if attempts else 'the endpoint'}: {said}"
+    # Attempts that got no answer at all may have followed.
+    by = [one.endpoint for one in attempts if one.status == status] or ["the endpoint"]
+    message = f"{status} from {by[-1]}: {said}"
     message += f". What to do: {hint}" if hint else ""
     message += tried(attempts) if len(attempts) > 1 else ""
     error = kind(message, status=status, headers=headers, body=body, attempts=attempts)

@@ -39,6 +39,7 @@ GATEWAY_REFUSED = frozenset({
 
 _GATEWAY_SENT = GATEWAY_PARAMETERS | GATEWAY_REFUSED
 _INJECTED = frozenset({"token_ids", "prompt_token_ids", "prompt_logprobs"})
+_SEEDS = 2**31  # what engines take
 _told: set[str] = set()
 
 
@@ -125,4 +126,4 @@ def _to_gateway(payload: dict[str, Any], variation: str) -> None:
     if variation and "user" not in payload:
         payload["user"] = variation
     elif variation and "seed" not in payload:
-        payload["seed"] = int(variation.rpartition("-")[2], 16)
+        payload["seed"] = int(variation.rpartition("-")[2], 16) % _SEEDS

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from .wire import Wait
 
 _USER_AGENT = f"gonka-integrations/{__version__}"
-_serials = itertools.count()
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +42,7 @@ class RequestBuilder:
 
     payload: Mapping[str, Any]
     timestamps: TimestampSource
-    extra_headers: Mapping[str, str] | None = None
+    extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
     path: str = "/chat/completions"
     variation: str = field(default="", init=False)
     _bodies: dict[tuple[str, ...], tuple[bytes, str]] = field(default_factory=dict, init=False)
@@ -56,7 +54,8 @@ class RequestBuilder:
 
     def vary(self) -> None:
         """Let the next request to a gateway differ, so that no cache answers it."""
-        self.variation = f"retry-{os.getpid():x}{next(_serials) & 0xFFFFF:x}"
+        # Random: processes in containers share their ids, and a cache lives for an hour.
+        self.variation = f"retry-{secrets.token_hex(6)}"
 
     def chat(
         self, endpoint: Endpoint, wait: Wait, *, stream: bool, bare: bool = False

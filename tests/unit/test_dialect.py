@@ -152,6 +152,8 @@ class TestGateway:
         assert adapt(ask(), gateway(), stream=False, variation="retry-1a")["user"] == "retry-1a"
         mine = adapt(ask(user="ann"), gateway(), stream=False, variation="retry-1a")
         assert (mine["user"], mine["seed"]) == ("ann", 0x1A)
+        long = adapt(ask(user="ann"), gateway(), stream=False, variation="retry-ffffffffffff")
+        assert long["seed"] == 2**31 - 1, "a seed is an int32"
         both = adapt(ask(user="ann", seed=1), gateway(), stream=False, variation="retry-1a")
         assert (both["user"], both["seed"]) == ("ann", 1)
 
