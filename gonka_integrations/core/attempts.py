@@ -111,6 +111,7 @@ class Pause:
 
 
 _LOOK_AGAIN = 0.5
+_SPARED = 16
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{16,}|\d+")
 
 
@@ -157,6 +158,7 @@ class AttemptPlan:
         self._said: dict[str, EndpointState] = {}
         self._doubted: set[str] = set()
         self._resigned: set[EndpointState] = set()
+        self._spared: set[EndpointState] = set()
 
     def next(self) -> Lease | Pause | None:
         """The next step; None when the call has to give up, see `stopped`."""
@@ -172,7 +174,7 @@ class AttemptPlan:
         now = self._pool.clock()
         if not self.stopped and now >= self.deadline:
             self.stopped = "deadline"
-        if not self.stopped and self._attempts > self._policy.max_retries:
+        if not self.stopped and self._left() < 1:
             self.stopped = "attempts"
         if self.stopped:
             return None
@@ -184,9 +186,16 @@ class AttemptPlan:
         lease = self._pool.acquire(self.want, self._least_tier())
         return self._count(lease) if lease is not None else self._without_lease(now)
 
+    def _left(self) -> int:
+        """Attempts that the call may still make."""
+        left = self._policy.max_retries + 1 - self._attempts
+        if self._spared and self._pool.others_remain(self.want, None):
+            left += len(self._spared)
+        return left
+
     def _least_tier(self) -> int:
         """The last attempts are kept for the tiers above: one of each gets its chance."""
-        left = self._policy.max_retries + 1 - self._attempts
+        left = self._left()
         tiers = self._pool.tiers(self.want.model)
         if self._leased is None or left >= len(tiers):
             return 0
@@ -223,6 +232,7 @@ class AttemptPlan:
         state, want = lease.state, self.want
         want.tried.add(state)
         self.advice = verdict.advice or self.advice
+        self._spare(state, verdict, ambiguous=ambiguous)
         action = verdict.action
         if action is Action.STOP:
             self.stopped = "refused"
@@ -259,6 +269,17 @@ class AttemptPlan:
         lease = None if waiter is None else self._pool.leave_queue(waiter)
         if lease is not None:
             self._pool.settle(lease, Outcome(failure="cancelled"))
+
+    def _spare(self, state: EndpointState, verdict: Verdict, *, ambiguous: bool) -> None:
+        """Do not count an endpoint that is not there, or not for us: nothing was begun.
+
+        So a call reaches the one that works, whoever is asked first. They count once everybody
+        has been asked.
+        """
+        unfit = verdict.health in (Health.MODEL, Health.DENIED, Health.GONE)
+        absent = verdict.health is Health.HARD and not ambiguous
+        if (unfit or absent) and self._policy.max_retries and len(self._spared) < _SPARED:
+            self._spared.add(state)
 
     def _same_twice(self, state: EndpointState, text: str) -> None:
         said = _NUMBERS.sub("#", text.lower())
