@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 
 Method = Literal["function_calling", "json_schema", "json_mode"]
 
-_Refusal: Any = getattr(exceptions, "ModelRefusalError", exceptions.OutputParserException)
-"""Since langchain-core 1.8; before, an error of the parser."""
+_Refusal: Any = getattr(exceptions, "ModelRefusalError", exceptions.ModelError)
+"""LangChain's own error for this, where it has one (since langchain-core 1.7.5)."""
 
 
 class AnswerRefusedError(GonkaError, _Refusal):  # type: ignore[misc]
-    """The model declined to give a structured answer; the message is its refusal."""
+    """The model declined to give a structured answer.
+
+    Attributes:
+        raw_message: Its answer.
+    """
+
+    def __init__(self, text: str, raw_message: AIMessage) -> None:
+        super().__init__(text)
+        self.raw_message = raw_message
 
 
 def bound_arguments(
@@ -107,11 +115,21 @@ def _conclude(messages: list[Any], *, calls: bool) -> None:
     message = messages[0] if len(messages) == 1 else messages and messages[0] + messages[1:]
     if not isinstance(message, AIMessage) or message.tool_calls:
         return
-    refusal = message.additional_kwargs.get("refusal")
+    refusal = _refusal_in(message)
     if refusal:
-        raise AnswerRefusedError(f"The model refused to answer: {refusal}")
+        raise AnswerRefusedError(f"The model refused to answer: {refusal}", message)
     if calls:
         raise _missing(message)
+
+
+def _refusal_in(message: AIMessage) -> str:
+    """What a message says in refusal, wherever the installed langchain-core puts it."""
+    found = message.additional_kwargs.get("refusal") or ""
+    for block in message.content if isinstance(message.content, list) else ():
+        inner = block.get("value", block) if isinstance(block, dict) else {}
+        if isinstance(inner, dict) and inner.get("type") == "refusal":
+            found += inner.get("refusal") or ""
+    return found
 
 
 def _missing(message: AIMessage) -> Exception:
@@ -128,7 +146,8 @@ def _guarded(messages: Iterator[Any], *, calls: bool) -> Iterator[Any]:
     seen = []
     for message in messages:
         seen.append(message)
-        yield message
+        if not _refusal_in(message):  # parsers would raise at its first word
+            yield message
     _conclude(seen, calls=calls)
 
 
@@ -136,7 +155,8 @@ async def _aguarded(messages: AsyncIterator[Any], *, calls: bool) -> AsyncIterat
     seen = []
     async for message in messages:
         seen.append(message)
-        yield message
+        if not _refusal_in(message):  # parsers would raise at its first word
+            yield message
     _conclude(seen, calls=calls)
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Literal, TypedDict
 
 import pytest
-from langchain_core.exceptions import OutputParserException
+from langchain_core.exceptions import ModelError, OutputParserException
 from langchain_core.runnables import RunnableBinding
 from pydantic import BaseModel, Field
 from pydantic.v1 import BaseModel as BaseModelV1
@@ -338,10 +338,14 @@ async def test_structured_output_that_does_not_fit(model, devnet):
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_refusal_is_told(model, devnet, ask, method):
+@pytest.mark.parametrize("output_version", ["v0", "v1"])
+async def test_a_refusal_is_told(model, devnet, ask, method, output_version):
     devnet.responder = answers(Reply(None, refusal="I will not."))
-    with pytest.raises(AnswerRefusedError, match="I will not"):
-        await ask(model().with_structured_output(Person, method=method), "json")
+    chat = model(output_version=output_version)
+    with pytest.raises(AnswerRefusedError, match="I will not") as raised:
+        await ask(chat.with_structured_output(Person, method=method), "json")
+    assert isinstance(raised.value, ModelError)
+    assert raised.value.is_retryable is False
     assert len(requests(devnet)) == 1
 
 
