@@ -7,16 +7,19 @@ python -m benchmarks.chaos --only "refuse" --subjects "ours" --seeds 1 --dry
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
-from collections import defaultdict
 from typing import Any
 
 from ..common import envs, machine
-from . import report
+from . import alone, report
 from .plan import SUBJECTS, Subject
+from .record import Record
 from .scenarios import SCENARIOS
+
+_RECORD = envs.ROOT / ".benchmarks" / "chaos-runs.json"
 
 
 class Server:
@@ -66,24 +69,27 @@ def main() -> None:
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--subjects", default="", help="subjects whose name holds this")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
+    parser.add_argument("--resume", action="store_true", help="keep what an earlier run finished")
     options = parser.parse_args()
     scenarios = [name for name in SCENARIOS if options.only.lower() in name.lower()]
     subjects = [s for s in SUBJECTS if options.subjects.lower() in s.name.lower()]
 
-    load = machine.load()
-    runs: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    record = Record(None if options.dry else _RECORD, resume=options.resume)
     for seed in range(1, options.seeds + 1):
-        for scenario in scenarios:
-            for subject in subjects:
-                answer = run_one(subject, scenario, seed)
-                runs[scenario][subject.name].append(answer)
-                print(f"seed {seed}: {scenario}: {subject.name}: {report.brief(answer)}",
-                      file=sys.stderr, flush=True)  # fmt: skip
-    result = report.collect(runs, options.seeds, load)
+        for scenario, subject in itertools.product(scenarios, subjects):
+            if record.has(scenario, subject.name, seed):
+                continue
+            load = machine.load()
+            answer = run_one(subject, scenario, seed) | {"load": load}
+            record.add(scenario, subject.name, seed, answer)
+            print(f"seed {seed}: {scenario}: {subject.name}: {report.brief(answer)}",
+                  file=sys.stderr, flush=True)  # fmt: skip
+    result = report.collect(record.runs(), options.seeds)
     if options.dry:
         print(report.tables(result))
-    else:
-        report.write(result)
+        return
+    result["alone"] = alone.run_all()
+    report.write(result)
 
 
 if __name__ == "__main__":

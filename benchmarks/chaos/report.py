@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common import envs, machine, stats
 from ..common.table import markdown, replace_section
+from . import targets
 from .plan import SUBJECTS
 
 PAGE = envs.ROOT / "benchmarks" / "chaos" / "README.md"
@@ -27,16 +28,20 @@ def _rounded(figures: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in figures.items()}
 
 
-def collect(runs: Runs, seeds: int, load: str) -> dict[str, Any]:
+def collect(runs: Runs, seeds: int) -> dict[str, Any]:
     """Medians over the seeds of every figure, and what they were measured on."""
     medians = {
         scenario: {name: _median(answers) for name, answers in subjects.items()}
         for scenario, subjects in runs.items()
     }
     measured = {s.env for s in SUBJECTS if any(s.name in found for found in runs.values())}
+    loads = [
+        float(answer["load"])
+        for subjects in runs.values() for answers in subjects.values() for answer in answers
+    ]  # fmt: skip
     return {
-        "machine": machine.describe(), "load at start": load, "load at end": machine.load(),
-        "seeds": seeds, "medians": medians, "runs": runs,
+        "machine": machine.describe(), "load": [min(loads), stats.median(loads), max(loads)],
+        "seeds": seeds, "medians": medians, "runs": runs, "alone": {},
         "versions": {name: envs.versions(name) for name in sorted(measured | {"server"})},
     }  # fmt: skip
 
@@ -55,14 +60,16 @@ def tables(result: dict[str, Any]) -> str:
     """One table per scenario: a row per subject, a column per figure."""
     parts = []
     for scenario, subjects in result["medians"].items():
-        names = next((list(f) for f in subjects.values() if "error" not in f), [])
-        rows = [
-            [subject, *([found["error"]] + [""] * (len(names) - 1) if "error" in found
-                        else [_shown(found[name]) for name in names])]
-            for subject, found in subjects.items()
-        ]  # fmt: skip
+        names = next((list(found) for found in subjects.values() if "error" not in found), [])
+        rows = [[subject, *_cells(found, names)] for subject, found in subjects.items()]
         parts.append(f"### {scenario}\n\n{markdown(['', *names], rows)}")
     return "\n\n".join(parts)
+
+
+def _cells(found: dict[str, Any], names: list[str]) -> list[str]:
+    if "error" in found:
+        return [found["error"], *[""] * (len(names) - 1)]
+    return [_shown(found[name]) for name in names]
 
 
 def _shown(value: float) -> str:
@@ -71,7 +78,40 @@ def _shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 200 else f"{value:.4g}"
 
 
+def conditions(result: dict[str, Any]) -> str:
+    """Command, machine and versions."""
+    low, usual, high = result["load"]
+    lines = [
+        (
+            f"`python -m benchmarks.chaos`: medians of {result['seeds']} seeds; "
+            f"{result['machine']}; load average of the machine before each test: median {usual:.1f}, {low:.1f} to "
+            f"{high:.1f}."
+        ),
+        "",
+    ]
+    for env, packages in result["versions"].items():
+        lines.append(f"- {env}: " + ", ".join(f"{name} {v}" for name, v in packages.items()))
+    return "\n".join(lines)
+
+
+def alone_table(result: dict[str, Any]) -> str:
+    rows = [
+        [test, figure, value if isinstance(value, str) else _shown(value)]
+        for test, figures in result["alone"].items()
+        for figure, value in figures.items()
+    ]
+    return markdown(["test", "figure", ""], rows)
+
+
 def write(result: dict[str, Any]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    render(result)
+
+
+def render(result: dict[str, Any]) -> None:
+    """Put the tables of *result* into the page."""
+    replace_section(PAGE, "targets", markdown(targets.HEAD, targets.rows(result)))
+    replace_section(PAGE, "conditions", conditions(result))
     replace_section(PAGE, "chaos", tables(result))
+    replace_section(PAGE, "alone", alone_table(result))

@@ -153,6 +153,15 @@ async def random_failures(setting: Setting) -> Figures:
     return (await _storm(setting, setting.call, [(ALL, kinds)]))[1]
 
 
+def three_calls_fail(fault: Fault) -> Scenario:
+    """Three of ten hosts fail every call the same way, from before the first one on."""
+
+    async def scenario(setting: Setting) -> Figures:
+        return (await _storm(setting, setting.call, [(THREE, [fault])]))[1]
+
+    return scenario
+
+
 def three_streams_fail(fault: Fault) -> Scenario:
     """Three of ten hosts break every stream the same way; the rest is healthy."""
 
@@ -217,11 +226,13 @@ SCENARIOS: dict[str, Test] = {
     "3 of 10 refuse": Test(three_fail({"kind": "refuse"})),
     "3 of 10 answer 503": Test(three_fail({"kind": "status", "status": 503})),
     "3 of 10 answer 429": Test(three_fail({"kind": "status", "status": 429})),
-    "3 of 10 answer 429, Retry-After 2": Test(
-        three_fail({"kind": "status", "status": 429, "headers": {"Retry-After": "2"}})
-    ),
     "3 of 10 go silent": Test(three_fail({"kind": "hang"}, after=10)),
-    "3 of 10 send HTML": Test(three_fail({"kind": "html"})),
+    "3 of 10 answer 429, Retry-After 2": Test(
+        three_calls_fail({"kind": "status", "status": 429, "headers": {"Retry-After": "2"}})
+    ),
+    "3 of 10 reset connections": Test(three_calls_fail({"kind": "reset"})),
+    "3 of 10 send HTML with 200": Test(three_calls_fail({"kind": "html"})),
+    "3 of 10 send garbage with 200": Test(three_calls_fail({"kind": "garbage"})),
     "chaos, calls (20 ms)": Test(chaos_calls(0.02), limit=1.5),
     "chaos, calls (50 ms)": Test(chaos_calls(0.05), limit=1.5),
     "chaos, streams (20 ms)": Test(chaos_streams(0.02), limit=1.5),
