@@ -97,7 +97,8 @@ class StreamInterruptedError(GonkaCallError):
     ) -> None:
         super().__init__(message)
         self.partial = partial
-        self.partial_text: str = partial.get("content") or ""
+        content = partial.get("content")
+        self.partial_text: str = content if isinstance(content, str) else ""
         self.usage = usage
         self._note(attempts)
 

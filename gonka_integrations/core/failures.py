@@ -105,7 +105,7 @@ def interrupted(call: Call, attempt: Attempt, failure: WireFailure) -> Exception
     call.records[-1] = attempt.record(failure.kind, failure.status, failure.text)
     assembler = attempt.reader.assembler if attempt.reader else None
     partial: dict[str, Any] = assembler.message() if assembler else {}
-    size = len(partial.get("content") or "")
+    size = len(assembler.text()) if assembler else 0
     return errors.StreamInterruptedError(
         f"the stream of {endpoint} broke after {size} characters: {failure}. Nothing was repeated, "
         "since content had been delivered; use .partial_text or call again",

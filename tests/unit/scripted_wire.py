@@ -222,8 +222,10 @@ class World:
     def open(self, payload: Mapping[str, Any] | None = None, **options: Any) -> OpenStream:
         return self.run(self.call(payload, **options).open())
 
-    def drain(self, opened: OpenStream) -> list[dict[str, Any]]:
-        chunks: list[dict[str, Any]] = []
+    def drain(
+        self, opened: OpenStream, into: list[dict[str, Any]] | None = None
+    ) -> list[dict[str, Any]]:
+        chunks = [] if into is None else into
         while more := self.run(opened.pull()):
             chunks += more
         return chunks
