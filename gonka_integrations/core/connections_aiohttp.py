@@ -29,6 +29,15 @@ _NO_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _LINE = 64 * 1024
 
 
+class _Hidden(str):
+    """A header's value that aiohttp's frames do not show in a traceback with local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
+
+
 class _ForbiddenAddressError(OSError):
     """A name of a public host leads to a private network."""
 
@@ -137,14 +146,17 @@ class AiohttpConnections:
                     request.method,
                     URL(request.url, encoded=True),
                     data=request.body or None,
-                    headers=request.headers,
+                    headers=[(name, _Hidden(value)) for name, value in request.headers],
                     allow_redirects=False,
                     proxy=proxy,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=wait.connect),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise _failure_of(error, reading=False) from error
-        return AiohttpExchange(response, wait)
+            failure = _failure_of(error, reading=False)
+        else:
+            return AiohttpExchange(response, wait)
+        # Without its cause: a traceback with local variables would show aiohttp's headers.
+        raise failure
 
     async def park(self, waiter: Waiter | None, seconds: float) -> None:
         """Wait until *waiter* is woken, or for *seconds*."""
