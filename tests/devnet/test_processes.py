@@ -17,7 +17,7 @@ from gonka_integrations.core.session import GonkaSession
 from gonka_integrations.devnet import Devnet
 
 MODEL = "gonka/test-model"
-PATIENCE = 30.0
+PATIENCE = 120.0
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 # Python 3.12 and later warn of any fork beside threads; that ours survives it is what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
