@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from gonka_integrations.devnet import Devnet
+from gonka_integrations.devnet.real_model import RealModel, default_cache
+from gonka_integrations.devnet.upstream import UpstreamEngine
 from gonka_integrations.llama_index import GonkaLLM
 from gonka_integrations.testing.llama_index import LLMConformance
 
@@ -38,6 +42,37 @@ class TestProvider(LLMConformance):
     def llm(self, net: Devnet) -> GonkaLLM:
         place = {"base_url": net.provider.base_url, "api_key": net.provider.api_key}
         return GonkaLLM(MODEL, fallbacks=[place])
+
+
+@pytest.mark.real_model
+@pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None
+    or not (default_cache() / "SmolLM2-135M-Instruct.Q4_1.gguf").is_file(),
+    reason="the real model is not here; `make demo` fetches it",
+)
+class TestRealModel(LLMConformance):
+    """A real, very small model, through signed hosts. It is too small to call tools."""
+
+    has_tools = False
+    max_tokens = 24
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def real() -> Iterator[Devnet]:
+        with RealModel() as model:
+            engine = UpstreamEngine(model.base_url, model=model.name)
+            with Devnet(hosts=2, gateways=0, models=(model.name,), engine=engine) as net:
+                yield net
+
+    @pytest.fixture
+    def llm(self, real: Devnet) -> GonkaLLM:
+        return GonkaLLM(
+            real.models[0],
+            source_url=real.source_url,
+            private_key=real.private_key,
+            max_tokens=64,
+            temperature=0.0,
+        )
 
 
 def test_users_can_run_them_against_their_endpoint(net: Devnet) -> None:
