@@ -166,6 +166,24 @@ def test_tiers_take_over_and_are_left_again(net: Devnet) -> None:
     assert {one.json["model"] for one in net.providers[0].requests if one.json} == {"theirs-1"}
 
 
+def test_the_one_host_that_works_is_found_by_the_first_call() -> None:
+    with Devnet(hosts=10, gateways=0) as net:
+        kill(*net.hosts[1:6])
+        for host in net.hosts[6:]:
+            host.fault = Fault("status", status=410)
+        for _ in range(3):
+            with session_over(net) as session:
+                assert served_by(session).endpoint == f"{net.hosts[0].url}/v1"
+        with session_over(net, max_retries=0) as session:
+            [endpoint] = [
+                one for one in session.endpoints() if one.base_url.startswith(net.hosts[1].url)
+            ]
+            session.pool.replace([endpoint])
+            with pytest.raises(GonkaEndpointsExhaustedError) as caught:
+                answer_of(session)
+            assert len(caught.value.attempts) == 1
+
+
 def test_a_stream_goes_to_the_tier_below_too(net: Devnet) -> None:
     kill(*net.hosts, *net.gateways)
     with mixed(net) as session, session.chat.stream(PAYLOAD) as stream:
