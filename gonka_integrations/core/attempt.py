@@ -24,6 +24,7 @@ class Attempt:
     Attributes:
         first_token: Seconds to its first content, None before.
         tail_until: Moment until which the end of a finished answer is waited for.
+        outrun: Whether a second attempt was quicker.
     """
 
     lease: Lease
@@ -33,6 +34,7 @@ class Attempt:
     reader: ChunkReader | None = None
     first_token: float | None = None
     tail_until: float | None = None
+    outrun: bool = False
 
     @property
     def endpoint(self) -> Endpoint:

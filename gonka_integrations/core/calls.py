@@ -162,9 +162,11 @@ class Call:
             attempts.append(other)
             return self._guarded(once, other)
 
-        def lose(lane: int) -> None:
+        def lose(lane: int, outrun: bool) -> None:
             attempts[lane].wait.called_off = True
-            self.records.insert(0, attempts[lane].record("outrun"))
+            if outrun:
+                attempts[lane].outrun = True
+                self.records.insert(0, attempts[lane].record("outrun"))
 
         contest = Race(self._guarded(once, attempt), after, second, lose, _dispose)
         result: T | None = yield contest
@@ -172,7 +174,7 @@ class Call:
 
     def _let_go(self, attempt: Attempt) -> None:
         """Settle an attempt without an outcome: outrun by another, or the caller went away."""
-        if attempt.wait.called_off:
+        if attempt.outrun:
             attempt.settle_outrun()
         else:
             attempt.settle_cancelled()

@@ -101,14 +101,15 @@ class Race:
         first: The flow that starts at once.
         after: Seconds until the other starts.
         second: Makes the other, None when there is none to be had.
-        lose: Called with 0 or 1 for the flow whose result is not wanted any more.
+        lose: Called with 0 or 1 for the flow whose result is not wanted any more, and whether that
+            is because the other was quicker.
         dispose: Makes the flow that lets go of a result nobody wants.
     """
 
     first: Flow[Any]
     after: float
     second: Callable[[], Flow[Any] | None]
-    lose: Callable[[int], None]
+    lose: Callable[[int, bool], None]
     dispose: Callable[[Any], Flow[None]]
 
     def perform(self, connections: Connections) -> Any:

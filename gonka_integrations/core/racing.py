@@ -23,9 +23,13 @@ class _Threads:
         self._connections = connections
         self._lock = threading.Lock()
         self._over = False
-        self.results: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
+        self._running: set[int] = set()
+        self._results: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = (
+            queue.SimpleQueue()
+        )
 
     def start(self, lane: int, flow: Flow[Any]) -> None:
+        self._running.add(lane)
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run, args=(self._run, lane, flow), name=f"gonka-attempt-{lane}",
@@ -43,34 +47,58 @@ class _Threads:
             if not late and (result is not None or error is not None):
                 self._over = True
         if not late:
-            self.results.put((lane, result, error))
+            self._results.put((lane, result, error))
         elif result is not None:
-            drive(self._contest.dispose(result), self._connections)
+            self._dispose(result)
+
+    def winner(self) -> Any:
+        """The first result, None when all have failed."""
+        outcome = self._first_outcome()
+        while True:
+            lane, result, error = outcome
+            self._running.discard(lane)
+            if error is not None:
+                raise error
+            if result is not None or not self._running:
+                return result
+            outcome = self._results.get()
+
+    def _first_outcome(self) -> tuple[int, Any, BaseException | None]:
+        try:
+            return self._results.get(timeout=self._contest.after)
+        except queue.Empty:
+            second = self._contest.second()
+        if second is not None:
+            self.start(1, second)
+        return self._results.get()
+
+    def end(self, *, outrun: bool) -> None:
+        """Tell those who still run, and let go of what nobody has taken."""
+        with self._lock:
+            self._over = True
+        while not self._results.empty():
+            lane, result, _ = self._results.get()
+            self._running.discard(lane)
+            if result is not None:
+                self._dispose(result)
+        for lane in self._running:
+            self._contest.lose(lane, outrun)
+
+    def _dispose(self, result: Any) -> None:
+        drive(self._contest.dispose(result), self._connections)
 
 
 def race(contest: Race, connections: Connections) -> Any:
     """Run *contest* in threads; returns the winner's result, None when all have failed."""
     threads = _Threads(contest, connections)
     threads.start(0, contest.first)
-    running = {0}
+    won = False
     try:
-        outcome = threads.results.get(timeout=contest.after)
-    except queue.Empty:
-        second = contest.second()
-        if second is not None:
-            running.add(1)
-            threads.start(1, second)
-        outcome = threads.results.get()
-    while True:
-        lane, result, error = outcome
-        running.discard(lane)
-        if result is not None or error is not None or not running:
-            for other in running:
-                contest.lose(other)
-            if error is not None:
-                raise error
-            return result
-        outcome = threads.results.get()
+        result = threads.winner()
+        won = True
+    finally:
+        threads.end(outrun=won)
+    return result
 
 
 async def arace(contest: Race, connections: Connections) -> Any:
@@ -90,14 +118,20 @@ async def arace(contest: Race, connections: Connections) -> Any:
     finally:
         for lane, task in enumerate(tasks):
             if task is not winner:
-                await _let_go(contest, lane, task, connections)
+                outrun = winner is not None
+                await _let_go(contest, lane, task, connections, outrun=outrun)
 
 
 async def _let_go(
-    contest: Race, lane: int, task: asyncio.Future[Any], connections: Connections
+    contest: Race,
+    lane: int,
+    task: asyncio.Future[Any],
+    connections: Connections,
+    *,
+    outrun: bool,
 ) -> None:
     if not task.done():
-        contest.lose(lane)
+        contest.lose(lane, outrun)
         task.cancel()
         await asyncio.wait([task])
     if not task.cancelled() and task.exception() is None and task.result() is not None:
