@@ -89,6 +89,7 @@ def main() -> None:
         print(report.tables(result))
         return
     result["alone"] = alone.run_all()
+    result["simulation"] = alone.simulate()
     report.write(result)
 
 

@@ -15,6 +15,16 @@ TESTS = {
 }
 
 
+def simulate() -> dict[str, list[dict[str, float]]]:
+    """network and policy -> figures of each seed."""
+    done = subprocess.run(
+        [str(envs.python_of("ours3")), "-m", "benchmarks.chaos.simulation"],
+        cwd=envs.ROOT, env=envs.child_environment(), stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, list[dict[str, float]]] = json.loads(done.stdout)
+    return found
+
+
 def run_all() -> dict[str, dict[str, float | str]]:
     """test -> its figures, or why it failed."""
     found: dict[str, dict[str, float | str]] = {}

@@ -84,8 +84,8 @@ def conditions(result: dict[str, Any]) -> str:
     lines = [
         (
             f"`python -m benchmarks.chaos`: medians of {result['seeds']} seeds; "
-            f"{result['machine']}; load average of the machine before each test: median {usual:.1f}, {low:.1f} to "
-            f"{high:.1f}."
+            f"{result['machine']}; load average of the machine before each test: median "
+            f"{usual:.1f}, {low:.1f} to {high:.1f}."
         ),
         "",
     ]
@@ -103,6 +103,16 @@ def alone_table(result: dict[str, Any]) -> str:
     return markdown(["test", "figure", ""], rows)
 
 
+def simulation_table(result: dict[str, Any]) -> str:
+    found: dict[str, list[dict[str, float]]] = result["simulation"]
+    names = list(next(iter(found.values()))[0])
+    rows = [
+        [title, *(_shown(stats.median([seed[name] for seed in seeds])) for name in names)]
+        for title, seeds in found.items()
+    ]
+    return markdown(["", *names], rows)
+
+
 def write(result: dict[str, Any]) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
@@ -115,3 +125,4 @@ def render(result: dict[str, Any]) -> None:
     replace_section(PAGE, "conditions", conditions(result))
     replace_section(PAGE, "chaos", tables(result))
     replace_section(PAGE, "alone", alone_table(result))
+    replace_section(PAGE, "simulation", simulation_table(result))
