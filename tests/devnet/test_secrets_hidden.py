@@ -26,6 +26,7 @@ from pool_doors import (
 from gonka_integrations.config import GonkaConfig
 from gonka_integrations.core.client_factory import GonkaClientFactory
 from gonka_integrations.core.multiplexer import Multiplexer
+from gonka_integrations.core.served import CallOptions
 from gonka_integrations.core.session import GonkaSession
 from gonka_integrations.devnet import Devnet, Fault
 from gonka_integrations.errors import GonkaConfigError
@@ -137,16 +138,17 @@ def caught_from(call: Callable[[], Any]) -> BaseException:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind}-{fault.status}")
 def test_failing_calls_through_every_door(net: Devnet, watch: Watch, fault: Fault) -> None:
+    quick = CallOptions(timeout=0.5)  # a pool that has worked is waited for
     with session_over(net, **arguments_of(net), max_retries=1) as session:
         session.chat.complete(PAYLOAD)
         fail(net, fault)
         calls: list[Callable[[], Any]] = [
-            lambda: list(session.chat.stream(PAYLOAD)),
+            lambda: list(session.chat.stream(PAYLOAD, quick)),
             lambda: list(sdk_over(session).chat.completions.create(
-                model=MODEL, messages=HELLO, stream=True, timeout=3)),
+                model=MODEL, messages=HELLO, stream=True, timeout=0.5)),
         ]  # fmt: skip
         if fault.kind != "cut":
-            calls.append(lambda: session.chat.complete(PAYLOAD))
+            calls.append(lambda: session.chat.complete(PAYLOAD, quick))
         for call in calls:
             watch.error(caught_from(call))
         watch.text(session.stats())
