@@ -83,7 +83,7 @@ multiplexer-llm: .venv-multiplexer/.ready  ## Run the notebook and tests of the 
 scale: .venv-scale/.ready  ## Run the recipe for many processes on Ray Data (docs/scale.md)
 	.venv-scale/bin/python -m pytest -m slow tests/scale
 
-check: lint typecheck test package docs notebooks  ## Everything CI runs
+check: lint typecheck test package docs notebooks multiplexer-llm  ## Everything CI runs
 
 clean:  ## Remove build products and environments
 	rm -rf dist build site htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .venv*
