@@ -21,23 +21,24 @@ _new = object.__new__
 class _Template:
     """Fields of a fresh instance, and which of them must not be shared."""
 
-    __slots__ = ("cls", "extra", "fields", "lists", "maps", "private")
+    __slots__ = ("cls", "extra", "fields", "fresh", "private")
 
     def __init__(self, made: BaseModel) -> None:
         self.cls = type(made)
         self.fields = dict(made.__dict__)
-        self.lists = [name for name, value in self.fields.items() if isinstance(value, list)]
-        self.maps = [name for name, value in self.fields.items() if isinstance(value, dict)]
+        self.fresh: list[tuple[str, Any]] = [
+            (name, type(value))
+            for name, value in self.fields.items()
+            if isinstance(value, list | dict)
+        ]
         self.extra = made.__pydantic_extra__ is not None
         self.private = made.__pydantic_private__
 
     def make(self, given: dict[str, Any]) -> Any:
         """An instance with *given* fields, as if validated."""
         fields = self.fields.copy()
-        for name in self.lists:
-            fields[name] = []
-        for name in self.maps:
-            fields[name] = {}
+        for name, container in self.fresh:
+            fields[name] = container()
         fields.update(given)
         made = _new(self.cls)
         _set(made, "__dict__", fields)

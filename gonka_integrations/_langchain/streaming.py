@@ -70,11 +70,13 @@ class StreamReader:
         delta = choice.get("delta")
         if not delta:
             return None
-        logprobs = choice.get("logprobs")
-        info = {"logprobs": logprobs} if logprobs else None
-        text, thought = delta.get("content") or "", reasoning_of(delta)
+        text, logprobs = delta.get("content") or "", choice.get("logprobs")
         if not isinstance(text, str):
             text = _text_of(text)
+        if text and len(delta) == 1 and self._splitter is None and not logprobs:
+            return self._said(text, "", (), None, None)  # as nearly all of them are
+        info = {"logprobs": logprobs} if logprobs else None
+        thought = reasoning_of(delta)
         if text and self._splitter is not None:
             text, inline = self._splitter.feed(text)
             thought += inline

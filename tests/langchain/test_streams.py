@@ -171,6 +171,12 @@ async def test_thinking_inside_the_text(model, how, devnet, cut, output_version)
         ]
 
 
+async def test_content_that_is_streamed_as_parts(model, how, devnet):
+    parts = [{"content": [{"type": "text", "text": text}]} for text in "ab"]
+    devnet.responder = said(*parts)
+    assert reduce(add, await streamed(model(), how)).content == "ab"
+
+
 async def test_an_answer_that_ends_while_thinking(model, how, devnet):
     devnet.responder = lambda _: Reply("<think>Hm, </th", finish_reason="length")
     whole = reduce(add, await streamed(model(), how))
