@@ -10,7 +10,6 @@ import contextlib
 import functools
 import ssl
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -197,9 +196,11 @@ class SyncExchange:
 
     def finish(self) -> None:
         """Read the end of the body, for a moment, so that the connection can be reused."""
-        self._wait.until = self._wait.clock() + DRAIN_FOR
+        ends = self._wait.until = self._wait.clock() + DRAIN_FOR
         with contextlib.suppress(Exception):  # then it is not reused
-            deque(self._parts, maxlen=0)
+            for _ in self._parts:
+                if self._wait.clock() >= ends:
+                    break
         self.close()
 
     def close(self) -> None:

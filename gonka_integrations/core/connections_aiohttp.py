@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -14,7 +16,7 @@ from .connections import DRAIN_FOR, FORBIDDEN, KEEP_FOR, origin_of
 from .connections_async import park, ready_context
 from .proxies import proxy_for
 from .racing import arace
-from .url_policy import is_forbidden_ip
+from .url_policy import host_ip, is_forbidden_ip
 from .wire import WireFailure
 
 if TYPE_CHECKING:
@@ -61,6 +63,18 @@ class _Resolver(AbstractResolver):
         await self._inner.close()
 
 
+@functools.lru_cache(maxsize=4096)
+def _is_private_literal(url: str) -> bool:
+    ip = host_ip(urlsplit(url).hostname or "")
+    return ip is not None and is_forbidden_ip(ip)
+
+
+def _refuse_private_literal(url: str) -> None:
+    """Addresses that are spelt out are not resolved, so the resolver does not see them."""
+    if _is_private_literal(url):
+        raise WireFailure("forbidden_address", f"{FORBIDDEN}: {url}", ambiguous=False)
+
+
 # What aiohttp raises -> kind of failure; none of these has reached the endpoint.
 _UNSENT: tuple[tuple[type[BaseException], str], ...] = (
     (_ForbiddenAddressError, "forbidden_address"),
@@ -81,6 +95,8 @@ def _failure_of(error: BaseException, *, reading: bool) -> WireFailure:
                 return WireFailure(name, text, ambiguous=False)
     if isinstance(error, TimeoutError):
         return WireFailure("timeout", text)
+    if isinstance(error, ValueError) and not reading:  # a URL or a header that cannot be sent
+        return WireFailure("refused", text, ambiguous=False)
     return WireFailure("cut" if reading else "reset", text)
 
 
@@ -137,6 +153,8 @@ class AiohttpConnections:
         """Send *request* and read the head of the answer."""
         proxy = proxy_for(origin_of(request.url))
         trusted = request.trusted or proxy is not None
+        if not trusted:
+            _refuse_private_literal(request.url)
         key = (trusted, request.url.startswith("https:"))
         session = self._sessions.get(key) or await self._make_session(*key)
         wait = request.wait

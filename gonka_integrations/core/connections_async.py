@@ -98,10 +98,11 @@ class AsyncExchange:
 
     async def finish(self) -> None:
         """Read the end of the body, for a moment, so that the connection can be reused."""
-        self._wait.until = self._wait.clock() + DRAIN_FOR
+        ends = self._wait.until = self._wait.clock() + DRAIN_FOR
         with contextlib.suppress(Exception):  # then it is not reused
             async for _ in self._parts:
-                pass
+                if self._wait.clock() >= ends:
+                    break
         await self.close()
 
     async def close(self) -> None:
