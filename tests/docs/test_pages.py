@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+FOLDERS = ("*.md", "docs/**/*.md", "benchmarks/**/*.md", "cookbook/*.md")
+PAGES = sorted(
+    page
+    for one in FOLDERS
+    for page in ROOT.glob(one)
+    if not any(p[0] == "." for p in page.parts[len(ROOT.parts) :])
+)
 FENCE = re.compile(r"^(`{3,}).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
