@@ -30,13 +30,16 @@ _TEXT = vars(TextBlock(text=""))
 _THINKING = vars(ThinkingBlock())
 _MESSAGE = vars(ChatMessage(role=_ASSISTANT, content=""))
 _RESPONSE = vars(ChatResponse(message=ChatMessage(role=_ASSISTANT, content="")))
-_set = object.__setattr__
+_names = {
+    kind: set(kind.model_fields) for kind in (TextBlock, ThinkingBlock, ChatMessage, ChatResponse)
+}
+_new, _set = object.__new__, object.__setattr__
 
 
 def _filled(kind: type[Model], values: dict[str, Any]) -> Model:
-    made = kind.__new__(kind)
+    made = _new(kind)
     _set(made, "__dict__", values)
-    _set(made, "__pydantic_fields_set__", set(values))
+    _set(made, "__pydantic_fields_set__", _names[kind])  # all of them, so nothing is ever added
     _set(made, "__pydantic_extra__", None)
     _set(made, "__pydantic_private__", None)
     return made
@@ -92,7 +95,7 @@ class StreamReader:
             self._finish = choice["finish_reason"]
         delta = choice.get("delta") or {}
         text, thought = delta.get("content") or "", reasoning_of(delta)
-        if text:
+        if text and not self._text:  # once text has come, tags are text
             split = self._splitter.feed(text)
             text, thought = split.text, thought + split.reasoning
         if delta.get("refusal"):
@@ -102,9 +105,10 @@ class StreamReader:
             self._tools.feed(delta["tool_calls"])
         elif not text and not thought:
             return None
-        logprobs = logprobs_of(choice.get("logprobs"))
-        if logprobs:
-            self._logprobs += logprobs
+        logprobs = None
+        if choice.get("logprobs"):
+            logprobs = logprobs_of(choice["logprobs"])
+            self._logprobs += logprobs or ()
         return self._said(text, thought, chunk, logprobs)
 
     def _said(
