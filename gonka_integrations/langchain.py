@@ -34,7 +34,241 @@ register()
 
 
 class ChatGonka(GonkaGeneration):
-    """A chat model served by the Gonka network."""
+    """Chat model of the Gonka network: hosts found, requests signed, dead hosts survived.
+
+    Setup:
+        Install `gonka-integrations` and say where inference is done: by a gateway, or by
+        participants of the network, who are paid by requests that a key signs.
+
+        ```bash
+        pip install "gonka-integrations[langchain]"
+
+        # a gateway
+        export GONKA_BROKER_URL="https://gateway.example/v1"
+        export GONKA_BROKER_API_KEY="..."
+
+        # or participants
+        export GONKA_SOURCE_URL="http://node.example:8000"
+        export GONKA_PRIVATE_KEY="..."
+        ```
+
+    Key init args — completion params:
+        model:
+            Id of a model that the network serves (`GONKA_MODEL`). `model_name` is an alias.
+        temperature:
+            Sampling temperature. As all of these, it is not sent unless it is given.
+        max_tokens:
+            Longest answer, in tokens. Gateways cap it at some 4,000.
+        stop, top_p, seed, n, logprobs, reasoning_effort, …:
+            As in the OpenAI protocol.
+        thinking:
+            Turns reasoning on or off, on models that have a switch for it.
+        replay_reasoning:
+            Which reasoning of the history is sent back: `"auto"` (that of the turn in progress,
+            which models need while they use tools), `"always"` or `"never"`.
+        model_kwargs, extra_body:
+            Request parameters that have no field of their own. Unknown constructor arguments go
+            to `model_kwargs`, with a warning.
+
+    Key init args — client params:
+        base_url, api_key:
+            A gateway and its key; `gateways` takes several.
+        private_key, source_url:
+            Key that signs requests, and a node to discover participants from; `endpoints` names
+            participants as `"url;address"`, `signer` stands in for the key.
+        fallbacks:
+            OpenAI-compatible providers that take over when the network cannot serve, as dicts of
+            base_url, api_key and models (our name -> theirs).
+        timeout, first_token_timeout, idle_timeout:
+            For a whole call, until the first content, between two pieces; in seconds.
+        max_retries:
+            Extra attempts of a call, over all endpoints together.
+        verify_proofs, hedge_after, max_concurrent, …:
+            As in `GonkaConfig`, which can be given whole as `config`; `session` shares a session.
+
+        Models with equal client params share one session: connections, health and participants.
+
+    Instantiate:
+        ```python
+        from gonka_integrations import ChatGonka
+
+        model = ChatGonka(
+            model="MiniMaxAI/MiniMax-M2.7",
+            temperature=0,
+            max_tokens=500,
+            timeout=60,
+            max_retries=3,
+            # base_url="https://gateway.example/v1", api_key="...",
+            # source_url="http://node.example:8000", private_key="...",
+        )
+        ```
+
+    Invoke:
+        ```python
+        messages = [
+            ("system", "You are a helpful translator. Translate the user sentence to French."),
+            ("human", "I love programming."),
+        ]
+        model.invoke(messages)
+        ```
+
+        ```python
+        AIMessage(
+            content="J'adore la programmation.",
+            response_metadata={
+                "model_name": "MiniMaxAI/MiniMax-M2.7",
+                "model_provider": "gonka",
+                "finish_reason": "stop",
+                "gonka": {"kind": "participant", "address": "gonka1…", "epoch": 217, …},
+            },
+            usage_metadata={"input_tokens": 32, "output_tokens": 9, "total_tokens": 41},
+        )
+        ```
+
+    Stream:
+        ```python
+        for chunk in model.stream(messages):
+            print(chunk.text, end="")
+        ```
+
+        The last chunk alone carries usage and metadata, so chunks can be added up:
+
+        ```python
+        stream = model.stream(messages)
+        full = next(stream)
+        for chunk in stream:
+            full += chunk
+        ```
+
+        A host that dies before its first content is replaced unseen. After that nothing is
+        repeated: `StreamInterruptedError` has the partial text.
+
+    Async:
+        ```python
+        await model.ainvoke(messages)
+
+        async for chunk in model.astream(messages):
+            print(chunk.text, end="")
+
+        await model.abatch([messages, messages])
+        ```
+
+        One model may be used from any number of event loops and threads.
+
+    Tool calling:
+        ```python
+        from pydantic import BaseModel, Field
+
+
+        class GetWeather(BaseModel):
+            '''Get the current weather in a given location.'''
+
+            location: str = Field(description="The city, e.g. Rome")
+
+
+        model_with_tools = model.bind_tools([GetWeather])
+        ai_msg = model_with_tools.invoke("What is the weather in Rome?")
+        ai_msg.tool_calls
+        ```
+
+        ```python
+        [{"name": "GetWeather", "args": {"location": "Rome"}, "id": "call_1", "type": "tool_call"}]
+        ```
+
+        Gateways turn `tool_choice="required"` into `"auto"`. A model that then answers in text is
+        asked once more, and `MissingToolCallError` is raised if it does so again.
+
+    Structured output:
+        ```python
+        class Joke(BaseModel):
+            '''Joke to tell user.'''
+
+            setup: str = Field(description="The setup of the joke")
+            punchline: str = Field(description="The punchline to the joke")
+
+
+        structured_model = model.with_structured_output(Joke, method="json_schema")
+        structured_model.invoke("Tell me a joke about blocks")
+        ```
+
+        ```python
+        Joke(setup="Why did the block cross the chain?", punchline="To reach consensus.")
+        ```
+
+        References in schemas are inlined, and what a gateway would refuse is refused beforehand.
+
+    Reasoning:
+        ```python
+        reasoning_model = ChatGonka(model="moonshotai/Kimi-K2.6", reasoning_effort="low")
+        ai_msg = reasoning_model.invoke("How many r are in strawberry?")
+        ai_msg.content_blocks
+        ```
+
+        ```python
+        [{"type": "reasoning", "reasoning": "…"}, {"type": "text", "text": "Three."}]
+        ```
+
+        It does not matter whether the model has it in a field of its own or as `<think>…</think>`
+        in its text.
+
+    Image input:
+        ```python
+        from langchain_core.messages import HumanMessage
+
+        message = HumanMessage([
+            {"type": "text", "text": "What is on this picture?"},
+            {"type": "image", "url": "https://example.com/picture.png"},
+        ])
+        ```
+
+        Pictures, sounds and documents of every dialect are converted. The network's gateways take
+        text only: other content for them is an error before anything is sent.
+
+    Token usage:
+        ```python
+        ai_msg = model.invoke(messages)
+        ai_msg.usage_metadata
+        ```
+
+        ```python
+        {"input_tokens": 32, "output_tokens": 9, "total_tokens": 41}
+        ```
+
+        Streams tell it too. `get_num_tokens_from_messages` estimates it without a network.
+
+    Logprobs:
+        ```python
+        logprobs_model = model.bind(logprobs=True)
+        ai_msg = logprobs_model.invoke(messages)
+        ai_msg.response_metadata.get("logprobs")
+        ```
+
+        Some gateways drop them.
+
+    Response metadata:
+        ```python
+        ai_msg = model.invoke(messages)
+        ai_msg.response_metadata["gonka"]
+        ```
+
+        ```python
+        {
+            "kind": "participant", "endpoint": "http://…/v1", "address": "gonka1…", "epoch": 217,
+            "tier": 0, "model": "MiniMaxAI/MiniMax-M2.7", "failovers": 1, "attempts": […],
+            "first_token_seconds": 0.41, "total_seconds": 1.93,
+        }
+        ```
+
+        Within a run, `on_custom_event` and `astream_events` hear of `gonka_failover` and
+        `gonka_epoch_change` as they happen.
+
+    Errors:
+        Each error is of this package's kind (`GonkaCallError`), of the openai SDK's and of
+        LangChain's (`ModelError`), with `is_retryable`; `.attempts` lists what was tried.
+
+    Closing:
+        `close()` and `aclose()`, or the model as a context manager, let go of connections at once.
+    """
 
     def bind_tools(
         self,

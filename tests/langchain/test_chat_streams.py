@@ -307,6 +307,15 @@ async def test_a_stream_that_breaks_later_is_an_error_with_what_came(model, how,
     assert sum(len(host.requests) for host in devnet.hosts) == 1
 
 
+async def test_a_stream_that_falls_silent(model, how, devnet):
+    """The time between two pieces is bounded, in both worlds."""
+    for host in devnet.hosts:
+        host.fault = Fault("hang_mid_stream", after_tokens=2)
+    with pytest.raises(StreamInterruptedError, match="timeout") as raised:
+        await streamed(model(idle_timeout=0.2), how, "a b c")
+    assert raised.value.partial_text == "You said:"
+
+
 def test_chunks_are_what_the_constructor_makes():
     """Chunks made the cheap way equal, pickle and merge like any other."""
     import copy
