@@ -189,7 +189,9 @@ class AttemptPlan:
     def _left(self) -> int:
         """Attempts that the call may still make."""
         left = self._policy.max_retries + 1 - self._attempts
-        if self._spared and self._pool.others_remain(self.want, None):
+        if self._spared and (
+            self._pool.others_remain(self.want, None) or self._pool.has_served(self.want)
+        ):
             left += len(self._spared)
         return left
 
@@ -274,7 +276,7 @@ class AttemptPlan:
         """Do not count an endpoint that is not there, or not for us: nothing was begun.
 
         So a call reaches the one that works, whoever is asked first. They count once everybody
-        has been asked.
+        has been asked, unless some have served before: then the call waits for their return.
         """
         unfit = verdict.health in (Health.MODEL, Health.DENIED, Health.GONE)
         absent = verdict.health is Health.HARD and not ambiguous

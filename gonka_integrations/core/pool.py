@@ -286,6 +286,15 @@ class EndpointPool:
                 for state in table.items
             )
 
+    def has_served(self, want: Want) -> bool:
+        """Whether an endpoint that the call may use has ever answered anybody."""
+        with self._lock:
+            return any(
+                state.health.ever_served and not want.bars(state)
+                for table in self._tiers(want.model)
+                for state in table.items
+            )
+
     def probe_spread(self) -> float:
         """Seconds over which waiting calls should spread their tries while everything is out."""
         return min(2.0, self._probe_interval * max(1, self._waiting_count))
