@@ -444,6 +444,17 @@ class TestEverythingOut:
         assert field.clock() - back < 0.2
         assert 10 < tries <= 60
 
+    def test_a_call_that_was_refused_by_more_hosts_than_it_has_attempts_waits_too(self) -> None:
+        field = Field(*(node(number) for number in range(10)))
+        field.warm()
+        plan = field.plan(max_retries=4, timeout=10.0)
+        for _ in range(10):
+            field.fail(plan, field.step(plan), REFUSED)
+        field.clock.advance(1.0)
+        lease = field.step(plan)
+        field.serve(lease)
+        assert plan.stopped == ""
+
     def test_probing_is_shared_by_all_calls(self) -> None:
         field = Field(node(1), node(2))
         field.warm()
