@@ -55,7 +55,9 @@ def run_one(subject: Subject, scenario: str, seed: int) -> dict[str, Any]:
             cwd=envs.ROOT, env=envs.child_environment(), capture_output=True, text=True,
             timeout=120, check=False,
         )  # fmt: skip
-        answer: dict[str, Any] = json.loads(done.stdout or "{}") or {"error": done.stderr[-300:]}
+        answer: dict[str, Any] = json.loads(done.stdout or "{}") or {
+            "error": f"ended with {done.returncode}: {done.stderr[-300:]}"
+        }
     except subprocess.TimeoutExpired:
         answer = {"error": "did not end within 120 s"}
     finally:
