@@ -92,3 +92,14 @@ def test_every_notebook_has_its_outputs() -> None:
         code = [cell for cell in cells if cell["cell_type"] == "code"]
         assert any(cell["outputs"] for cell in code), f"{path.name} was not executed"
         assert all(cell["execution_count"] for cell in code), f"{path.name} was not executed"
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    """Folders without __init__.py put their modules into one namespace."""
+    modules = [
+        path
+        for path in (ROOT / "tests").glob("*/*.py")
+        if path.name != "conftest.py" and not (path.parent / "__init__.py").exists()
+    ]
+    names = [path.name for path in modules]
+    assert sorted(set(names)) == sorted(names)

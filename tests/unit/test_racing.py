@@ -128,10 +128,11 @@ def test_an_error_ends_it(run: Any) -> None:
 
 def test_a_result_that_comes_too_late_is_let_go(run: Any) -> None:
     """In threads the loser may have its answer before it hears that it has lost."""
+    before = threading.active_count()  # test runners have threads of their own
     contest = Contest(lane("first", steps=5), lane("second"))
     assert run(contest) == "second"
     if contest.lost == [(0, True)]:
-        eventually(lambda: threading.active_count() == 1 or contest.disposed)
+        eventually(lambda: threading.active_count() <= before or contest.disposed)
 
 
 def test_context_variables_reach_the_threads() -> None:
