@@ -82,7 +82,7 @@ class Chat:
         self._prepare()
         connections = self._network.blocking()
         opened = drive(Call(self._context, payload, options).open(), connections)
-        return ChatStream(opened, connections)
+        return ChatStream(opened, connections, self)
 
     async def astream(
         self, payload: Mapping[str, Any], options: CallOptions = _SESSION
@@ -90,7 +90,7 @@ class Chat:
         """`stream` for event loops."""
         connections = await self._ready()
         opened = await adrive(Call(self._context, payload, options).open(), connections)
-        return AsyncChatStream(opened, connections)
+        return AsyncChatStream(opened, connections, self)
 
     async def _ready(self) -> Any:
         waiting = self._aprepare()
@@ -102,9 +102,10 @@ class Chat:
 class _Stream:
     """What both kinds of stream share: chunks that have been read, in the order to give them."""
 
-    def __init__(self, opened: OpenStream, connections: Any) -> None:
+    def __init__(self, opened: OpenStream, connections: Any, chat: Chat) -> None:
         self._opened = opened
         self._connections = connections
+        self._chat = chat  # a session that is forgotten closes its connections
         self._chunks: list[dict[str, Any]] = []
         self._next = 0
 

@@ -62,7 +62,7 @@ class MultiplexTransport(httpx.BaseTransport):
         except _status_errors() as error:
             return _answer_in(error)
         if opens:
-            return _streaming(result, _SyncBody(result, connections))
+            return _streaming(result, _SyncBody(result, connections, engine))
         return _plain(result)
 
 
@@ -82,7 +82,7 @@ class AsyncMultiplexTransport(httpx.AsyncBaseTransport):
         except _status_errors() as error:
             return _answer_in(error)
         if opens:
-            return _streaming(result, _AsyncBody(result, connections))
+            return _streaming(result, _AsyncBody(result, connections, engine))
         return _plain(result)
 
 
@@ -196,9 +196,10 @@ _DONE = b"data: [DONE]\n\n"
 
 
 class _SyncBody(httpx.SyncByteStream):
-    def __init__(self, opened: OpenStream, connections: Any) -> None:
+    def __init__(self, opened: OpenStream, connections: Any, engine: Engine) -> None:
         self._opened = opened
         self._connections = connections
+        self._engine = engine  # one that is forgotten closes its connections
 
     def __iter__(self) -> Iterator[bytes]:
         while chunks := drive(self._opened.pull(), self._connections):
@@ -210,9 +211,10 @@ class _SyncBody(httpx.SyncByteStream):
 
 
 class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, opened: OpenStream, connections: Any) -> None:
+    def __init__(self, opened: OpenStream, connections: Any, engine: Engine) -> None:
         self._opened = opened
         self._connections = connections
+        self._engine = engine  # one that is forgotten closes its connections
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while chunks := await adrive(self._opened.pull(), self._connections):
