@@ -24,7 +24,7 @@ from ._langchain.generation import GonkaGeneration
 from ._langchain.messages import to_wire
 from ._langchain.missing import MissingToolCallError
 from ._langchain.registration import register_with_langchain
-from ._langchain.schemas import fit_tools, wire_tool, wire_tool_choice
+from ._langchain.schemas import fit_tools, tool_names, wire_tool, wire_tool_choice
 from ._langchain.structured import AnswerRefusedError, Method, bound_arguments, chain, parser_for
 from ._langchain.tokens import count_messages, count_text, token_ids
 
@@ -297,8 +297,7 @@ class ChatGonka(GonkaGeneration):
         """
         made = [wire_tool(tool, strict=strict) for tool in tools]
         wire = fit_tools(made, gateway=bool(self.config.gateways))
-        names = [str(tool["function"].get("name")) for tool in wire]
-        choice = wire_tool_choice(tool_choice, names)
+        choice = wire_tool_choice(tool_choice, tool_names(wire))
         if choice is not None:
             kwargs["tool_choice"] = choice
         if parallel_tool_calls is not None:

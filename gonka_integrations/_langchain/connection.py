@@ -14,6 +14,7 @@ from ..core.secrets import Secret
 from ..core.session import GonkaSession
 from ..core.specs import conceal
 from ..errors import GonkaConfigError
+from .lingering import Lingering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ CONNECTION = (
 SECRETS = {"private_key": "GONKA_PRIVATE_KEY", "api_key": "GONKA_BROKER_API_KEY"}
 """Secret fields and the variables they are read from."""
 
+_lingering: Lingering[GonkaSession] = Lingering(seconds=60.0, limit=8)
 _settled: weakref.WeakValueDictionary[Any, GonkaConfig] = weakref.WeakValueDictionary()
 
 
@@ -172,12 +174,19 @@ def seen_secret(name: str, config: GonkaConfig) -> Any:
 
 
 def shared_session(config: GonkaConfig) -> GonkaSession:
-    """The process's session for *config*.
+    """The process's session for *config*; it stays a while longer than who uses it.
 
     Raises:
-        GonkaConfigError: It names nobody to send requests to.
+        GonkaConfigError: The configuration names nobody to send requests to.
     """
-    return GonkaSession.shared(config)
+    session = GonkaSession.shared(config)
+    _lingering.hold(session)
+    return session
+
+
+def let_go(session: GonkaSession) -> None:
+    """Do not keep *session* longer than its users."""
+    _lingering.release(session)
 
 
 def require_model(model: str | None, session: GonkaSession) -> str:

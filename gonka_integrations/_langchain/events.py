@@ -20,6 +20,8 @@ from langchain_core.callbacks import (
 )
 from langchain_core.runnables.config import RunnableConfig, ensure_config
 
+from ..core.after_fork import renew_in_children
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,8 +35,29 @@ Event = tuple[str, dict[str, Any]]
 FAILOVER = "gonka_failover"
 EPOCH_CHANGE = "gonka_epoch_change"
 
-_epochs: weakref.WeakKeyDictionary[GonkaSession, int] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+
+class _Epochs:
+    """The last epoch that somebody was told of, by session."""
+
+    def __init__(self) -> None:
+        self._told: weakref.WeakKeyDictionary[GonkaSession, int] = weakref.WeakKeyDictionary()
+        self.renew_after_fork()
+        renew_in_children(self)
+
+    def renew_after_fork(self) -> None:
+        """In a forked child: nobody holds the lock."""
+        self._lock = threading.Lock()
+
+    def change(self, session: GonkaSession, epoch: int) -> int | None:
+        """The epoch before, when this one is another and nobody has been told."""
+        if self._told.get(session) == epoch:
+            return None
+        with self._lock:
+            before, self._told[session] = self._told.get(session), epoch
+        return before if before != epoch else None
+
+
+_epochs = _Epochs()
 
 
 def events_of(
@@ -52,11 +75,9 @@ def events_of(
         for failed, following in itertools.pairwise(attempts):
             if failed.outcome != "served":
                 events.append((FAILOVER, {**failed.as_dict(), "next": following.endpoint}))
-    if epoch is not None and _epochs.get(session) != epoch:
-        with _lock:
-            before, _epochs[session] = _epochs.get(session), epoch
-        if before is not None and before != epoch:
-            events.append((EPOCH_CHANGE, {"previous": before, "epoch": epoch}))
+    before = None if epoch is None else _epochs.change(session, epoch)
+    if before is not None:
+        events.append((EPOCH_CHANGE, {"previous": before, "epoch": epoch}))
     return events
 
 

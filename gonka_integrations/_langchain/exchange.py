@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.exceptions import ModelInvalidRequestError
 from langchain_core.messages import AIMessage
 
-from ..errors import GonkaError
+from ..errors import GonkaConfigError, GonkaError
 from .answers import result_of, text_of
 from .metadata import total
 from .missing import MissingToolCallError, ask_again, worth_asking
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ..core.chat import Completion, ServedBy
     from .requests import Request
     from .streaming import StreamReader
+
+
+class ChatGonkaConfigError(GonkaConfigError, ModelInvalidRequestError):
+    """A call that cannot be sent as it is; trying again does not help."""
 
 
 class AsModelErrors:
@@ -36,6 +41,8 @@ class AsModelErrors:
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, GonkaConfigError):
+            raise ChatGonkaConfigError(str(error), field=error.field) from error
         if isinstance(error, GonkaError):
             from .errors import as_model_error  # noqa: PLC0415 - imports the openai SDK
 

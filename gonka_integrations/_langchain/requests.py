@@ -13,7 +13,7 @@ from ..errors import GonkaConfigError
 from .connection import require_model
 from .fields import SENT
 from .messages import to_wire
-from .schemas import fit_tools, wire_format, wire_tool_choice
+from .schemas import fit_tools, tool_names, wire_format, wire_tool_choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,7 +171,7 @@ def _fit(payload: dict[str, Any], *, gateway: bool) -> tuple[str, ...]:
         payload.pop("parallel_tool_calls", None)
         return ()
     payload["tools"] = fit_tools(tools, gateway=gateway)
-    names = [str(tool["function"]["name"]) for tool in payload["tools"] if tool.get("function")]
+    names = tool_names(payload["tools"])
     choice = wire_tool_choice(choice, names)
     if choice is None:
         return ()

@@ -59,7 +59,9 @@ def _opened(schema: Any) -> Any:
 
 def _fit_tool(tool: Any, *, gateway: bool) -> dict[str, Any]:
     wire = wire_tool(tool)
-    function = dict(wire.get("function") or {})
+    if "function" not in wire:
+        return wire  # a tool of the server's own
+    function = dict(wire["function"])
     name = str(function.get("name") or "")
     if gateway:
         check_function_name(name)
@@ -78,6 +80,11 @@ def _fit_schema(schema: Mapping[str, Any], where: str, *, gateway: bool) -> dict
         if gateway:
             raise GonkaConfigError(f"{where}: {error}", field="tools") from error
         return dict(schema)  # hosts and providers resolve references themselves, recursive ones too
+
+
+def tool_names(tools: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the functions among wire tools."""
+    return [str(tool["function"].get("name")) for tool in tools if "function" in tool]
 
 
 def wire_tool_choice(choice: Any, names: Sequence[str]) -> str | dict[str, Any] | None:

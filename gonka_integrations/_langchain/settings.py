@@ -16,6 +16,7 @@ from .connection import (
     base_of,
     hidden,
     hide,
+    let_go,
     seen_secret,
     settle,
     shared_session,
@@ -185,15 +186,17 @@ class GonkaSettings(GonkaFields):
 
         Models of equal configurations share connections: they make new ones when they need them.
         """
-        if self._session is not None and self.given_session is None:
-            self._session.close()
-        self._session = None
+        session, self._session = self._session, None
+        if session is not None and self.given_session is None:
+            let_go(session)
+            session.close()
 
     async def aclose(self) -> None:
         """`close`, and the connections of the running event loop."""
-        if self._session is not None and self.given_session is None:
-            await self._session.aclose()
-        self._session = None
+        session, self._session = self._session, None
+        if session is not None and self.given_session is None:
+            let_go(session)
+            await session.aclose()
 
     def __enter__(self) -> Self:
         return self

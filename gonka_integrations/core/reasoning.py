@@ -187,7 +187,7 @@ def replay_reasoning(
         inline: Whether the model has its reasoning inside the text, as `<think>…</think>`.
     """
     given = list(messages)
-    last = max((n for n, one in enumerate(given) if one.get("role") == "user"), default=-1)
+    last = max((n for n in range(len(given)) if _begins_a_turn(given, n)), default=-1)
     replayed: list[dict[str, Any]] = []
     for number, message in enumerate(given):
         turn = dict(message)
@@ -199,6 +199,13 @@ def replay_reasoning(
                 turn["reasoning_content"] = thoughts
         replayed.append(turn)
     return replayed
+
+
+def _begins_a_turn(messages: list[Mapping[str, Any]], number: int) -> bool:
+    """Whether a user speaks there; right behind a tool's answer it is media of that answer."""
+    if messages[number].get("role") != "user":
+        return False
+    return not number or messages[number - 1].get("role") != "tool"
 
 
 def _with_thoughts(thoughts: str, content: Any) -> Any:

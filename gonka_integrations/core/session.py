@@ -122,14 +122,19 @@ class GonkaSession(Engine):
             self._refresher.wake()
 
     def close(self) -> None:
-        """Stop refreshing and close the blocking connections."""
+        """Stop refreshing and close the blocking connections.
+
+        A call that comes later, from another user of a shared session, begins anew.
+        """
+        self._ready.clear()
         self._watch.stop()
         if self._refresher is not None:
             self._refresher.stop()
         super().close()
 
     async def aclose(self) -> None:
-        """Stop refreshing and close the connections of the running loop, and the blocking ones."""
+        """`close`, and close the connections of the running loop."""
+        self._ready.clear()
         self._watch.stop()
         if self._refresher is not None:
             await self._refresher.async_stop()

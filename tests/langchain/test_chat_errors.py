@@ -94,6 +94,15 @@ async def test_the_network_cannot_be_read(devnet, model):
     assert isinstance(raised.value, lc.ModelConnectionError)
 
 
+async def test_a_call_that_cannot_be_sent(model, call):
+    """Wrong input is not worth trying again, which middleware asks."""
+    with pytest.raises(errors.GonkaConfigError) as raised:
+        await call(model(thinking=True))
+    assert isinstance(raised.value, lc.ModelInvalidRequestError)
+    assert raised.value.field == "thinking"
+    assert raised.value.is_retryable is False
+
+
 def test_a_broken_stream(devnet, model):
     for host in devnet.hosts:
         host.fault = Fault("cut", after_tokens=2)

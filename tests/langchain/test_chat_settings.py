@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import pickle
+import threading
 import traceback
+import weakref
+from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -14,6 +18,7 @@ from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
 
 from gonka_integrations import ChatGonka, GonkaConfig, GonkaConfigError, GonkaError, GonkaSession
+from gonka_integrations._langchain.lingering import Lingering
 from gonka_integrations.devnet import Devnet
 
 KEY = "0x" + "17" * 32
@@ -222,6 +227,55 @@ def test_configurable_model(devnet):
     assert request.json["temperature"] == 0.3
 
 
+async def test_models_made_for_each_call_share_a_session(devnet):
+    """Configurable models are; the network is not discovered anew for each."""
+    chat = ChatGonka(
+        model="gonka/test-model", private_key=devnet.private_key, source_url=devnet.source_url
+    ).configurable_fields(model=ConfigurableField(id="model"))
+    made = []
+    for _ in range(3):
+        model, config = chat.prepare({"configurable": {"model": "gonka/test-model"}})
+        await model.ainvoke("q", config)
+        made.append(weakref.ref(model.session))
+        del model
+        gc.collect()
+    assert made[0]() is made[1]() is made[2]() is not None
+
+
+def test_lingering():
+    """Held for a while after each use, and no more than some."""
+    now = [0.0]
+    kept = Lingering[Any](seconds=10.0, limit=2, clock=lambda: now[0])
+    kept._thread = threading.current_thread()  # the sweeps are this test's
+    things = [type("Thing", (), {})() for _ in range(3)]
+    gone = [weakref.ref(thing) for thing in things]
+    for thing in things:
+        kept.hold(thing)
+        now[0] += 1.0
+    kept.hold(things[1])
+    del thing, things
+    assert [ref() is None for ref in gone] == [True, False, False]
+    assert kept.sweep() == 9.0
+    now[0] = 12.0
+    assert kept.sweep() == 1.0
+    assert [ref() is None for ref in gone] == [True, False, True]
+    kept.release(gone[1]())
+    assert gone[1]() is None
+    assert kept.sweep() is None
+
+
+def test_lingering_ends_by_itself():
+    kept = Lingering[Any](seconds=0.01, limit=2)
+    thing = type("Thing", (), {})()
+    gone = weakref.ref(thing)
+    kept.hold(thing)
+    thread = kept._thread
+    del thing
+    thread.join(10)
+    assert not thread.is_alive()
+    assert gone() is None
+
+
 def test_a_profile_follows_the_model():
     chat = ChatGonka(model="moonshotai/Kimi-K2.6", **{n: HERE[n] for n in ("private_key",)})
     assert chat.profile["max_input_tokens"] == 240_000
@@ -359,6 +413,20 @@ def test_repr_shows_what_was_set():
 
 
 # Its end.
+
+
+async def test_closing_leaves_others_their_session(devnet, model):
+    """Who shares a session goes on, kept up to date: a closed one begins anew."""
+    first, second = model(), model()
+    first.invoke("q")
+    second.invoke("q")
+    first.close()
+    await first.aclose()
+    assert first.session is second.session
+    assert (await second.ainvoke("q")).content == "You said: q"
+    devnet.advance_epoch()
+    second.session.refresh()
+    assert second.invoke("q").response_metadata["gonka"]["epoch"] == 2
 
 
 async def test_closing(devnet: Devnet, model):

@@ -220,6 +220,12 @@ def test_choices(model, choice, wire):
     assert bound.kwargs.get("tool_choice") == wire
 
 
+def test_tools_of_the_server(model):
+    """Such as some providers have: passed on as they are."""
+    bound = model().bind_tools([{"type": "web_search"}, weather], tool_choice="weather")
+    assert bound.kwargs["tools"][0] == {"type": "web_search"}
+
+
 def test_a_choice_that_is_no_tool(model):
     with pytest.raises(GonkaConfigError, match="none of the tools: weather"):
         model().bind_tools([weather], tool_choice="whether")
