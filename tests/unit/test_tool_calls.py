@@ -177,11 +177,8 @@ def rebuilt(news):
 
 
 _NAMES = st.sampled_from(["f", "g"])
-_OBJECTS = st.dictionaries(
-    st.text(max_size=4),
-    st.text(max_size=6) | st.integers() | st.lists(st.text(max_size=3)),
-    max_size=3,
-)
+_TEXTS = st.sampled_from(["", "a", "b c", "é", '"', "\\", "{", "}", "}]", "\n", '\\"{'])
+_OBJECTS = st.dictionaries(_TEXTS, _TEXTS | st.integers(0, 9) | st.lists(_TEXTS), max_size=3)
 
 
 @given(
