@@ -104,7 +104,7 @@ class Network:
         """Close idle connections to an endpoint that has left, wherever they are."""
         self._sync.drop(endpoint.base_url)
         for loop, (connections, _) in list(self._loops.items()):
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(_drop, connections, endpoint.base_url)
 
     def close(self) -> None:

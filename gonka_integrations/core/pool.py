@@ -18,6 +18,7 @@ from .after_fork import renew_in_children
 from .health import EndpointHealth, HealthPolicy
 from .leases import EndpointState, Lease, Outcome, Outlook, Waiter, Want
 from .selection import WeightedTable
+from .urls import host_of
 from .verdicts import Health
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class EndpointPool:
         rng: Source of randomness.
         probe_interval: Shortest time in seconds between two tries while everything is out.
         queue_limit: Calls that may wait for an endpoint at once.
-        on_drained: Called with an endpoint that left the pool, once nothing is in flight on it.
+        on_drained: Called with an endpoint that left the pool, once nothing is in flight on it;
+            not while a member has the same host and port, and so the same connections.
         observe: Called with each lease that is settled, and its outcome.
     """
 
@@ -430,9 +432,13 @@ class EndpointPool:
         return woken
 
     def _drained(self, states: Iterable[EndpointState]) -> None:
-        if self._on_drained is not None:
-            for state in states:
-                self._on_drained(state.endpoint)
+        left = [state.endpoint for state in states]
+        if self._on_drained is None or not left:
+            return
+        in_use = {host_of(endpoint.base_url) for endpoint in self.endpoints()}
+        for endpoint in left:
+            if host_of(endpoint.base_url) not in in_use:
+                self._on_drained(endpoint)
 
 
 def build_tables(

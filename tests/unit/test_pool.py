@@ -253,6 +253,18 @@ def test_an_endpoint_named_twice_is_one() -> None:
     assert pool.snapshot()[0]["latency_seconds"] == 0.5
 
 
+def test_connections_that_a_member_uses_are_not_dropped() -> None:
+    dropped: list[str] = []
+    pool, _ = pool_of(
+        node(1), provider(), provider(tier=2),
+        on_drained=lambda endpoint: dropped.append(endpoint.identity),
+    )  # fmt: skip
+    pool.replace([node(1), provider(tier=2)])
+    assert dropped == []
+    pool.replace([])
+    assert dropped == [node(1).identity, provider(tier=2).identity]
+
+
 def test_the_more_heavily_loaded_of_two_is_passed_over() -> None:
     pool, _ = pool_of(*(node(number) for number in range(10)))
     for _ in range(100):

@@ -176,3 +176,17 @@ def test_an_interrupted_race_stops_its_threads() -> None:
         drive(contest.flow(), SyncConnections(tls_context))
     assert contest.lost == [(0, False)]
     eventually(lambda: contest.disposed == ["first"])
+
+
+def test_an_answer_that_came_while_it_was_interrupted_is_let_go() -> None:
+    contest = Contest(lane("first", steps=3), None, after=SHORT)
+
+    def interrupting() -> Lane | None:
+        eventually(lambda: not [t for t in threading.enumerate() if "gonka-attempt" in t.name])
+        raise KeyboardInterrupt
+
+    contest.race.second = interrupting
+    with pytest.raises(KeyboardInterrupt):
+        drive(contest.flow(), SyncConnections(tls_context))
+    assert contest.disposed == ["first"]
+    assert contest.lost == []
