@@ -7,12 +7,13 @@ from typing import Any
 from .tool_calls import ToolCallAssembler
 
 REASONING_KEYS = ("reasoning_content", "reasoning")
+_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
 class _Choice:
     """One choice being put together. Fragments are kept apart and joined once."""
 
-    __slots__ = ("extra", "finish_reason", "logprobs", "parts", "role", "tools")
+    __slots__ = ("also", "extra", "finish_reason", "logprobs", "parts", "role", "tools")
 
     def __init__(self) -> None:
         self.role = "assistant"
@@ -21,6 +22,7 @@ class _Choice:
         self.finish_reason: str | None = None
         self.logprobs: dict[str, list[Any]] = {}
         self.extra: dict[str, Any] = {}
+        self.also: dict[str, Any] = {}
 
     def add(self, choice: dict[str, Any]) -> None:
         for key, value in (choice.get("delta") or {}).items():
@@ -35,12 +37,16 @@ class _Choice:
             elif isinstance(value, str):
                 self.parts.setdefault(key, []).append(value)
             else:
-                self.extra[key] = value
+                _gather(self.extra, key, value)
         if choice.get("finish_reason"):
             self.finish_reason = choice["finish_reason"]
         for key, tokens in (choice.get("logprobs") or {}).items():
             if isinstance(tokens, list):
                 self.logprobs.setdefault(key, []).extend(tokens)
+
+        for key, value in choice.items():
+            if key not in _CHOICE:
+                _gather(self.also, key, value)
 
     def text(self, key: str) -> str:
         return "".join(self.parts.get(key, ()))
@@ -60,6 +66,17 @@ class _Choice:
             ]
             message["content"] = message["content"] or None
         return message | self.extra
+
+
+def _gather(found: dict[str, Any], key: str, value: Any) -> None:
+    """Add one piece of a field: lists grow, anything else is replaced by what is not None."""
+    before = found.get(key)
+    if isinstance(before, list) and isinstance(value, list):
+        before.extend(value)
+    elif isinstance(value, list):
+        found[key] = list(value)  # the chunk's own is its reader's
+    elif value is not None or before is None:
+        found[key] = value
 
 
 class Assembler:
@@ -128,6 +145,7 @@ class Assembler:
                 "message": choice.message(),
                 "finish_reason": choice.finish_reason,
                 "logprobs": choice.logprobs or None,
+                **choice.also,
             }
             for index, choice in sorted(self._choices.items())
         ]

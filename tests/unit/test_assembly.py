@@ -102,6 +102,19 @@ def test_fields_that_are_no_text_are_kept() -> None:
     assert message == {"role": "model", "content": "x", "annotations": [1]}
 
 
+def test_other_fields_of_choices_are_kept() -> None:
+    chunks = [
+        chunk({"content": "a"}, token_ids=[1, 2]),
+        chunk({"content": "b", "reasoning_details": [{"text": "x"}]}, token_ids=[3]),
+        chunk({"reasoning_details": [{"text": "y"}]}, "stop", stop_reason=7, token_ids=None),
+    ]
+    choice = assembled(chunks)["choices"][0]
+    assert choice["stop_reason"] == 7
+    assert choice["message"]["reasoning_details"] == [{"text": "x"}, {"text": "y"}]
+    assert choice["token_ids"] == [1, 2, 3]
+    assert assembled([chunk({}, "stop", stop_reason=None)])["choices"][0]["stop_reason"] is None
+
+
 def test_the_message_so_far() -> None:
     assembler = Assembler()
     assert assembler.message() == {"role": "assistant", "content": ""}
