@@ -324,6 +324,20 @@ class TestConnections:
             assert before >= 1
             wait_until(lambda: net.hosts[2].connections < before)
 
+    async def test_on_a_loop_those_of_a_host_that_left_close(
+        self, net: Devnet, async_stack: str
+    ) -> None:
+        async with session_over(net, source_url=net.source_urls) as session:
+            while not all(met(host) for host in net.hosts):
+                await session.chat.acomplete(PAYLOAD)
+            net.advance_epoch(leave=[2])
+            before = net.hosts[2].connections
+            await asyncio.to_thread(session.refresh)
+            if async_stack == "httpcore":  # idle ones of aiohttp end by themselves
+                await soon(lambda: net.hosts[2].connections < before)
+            answer = await session.chat.acomplete(PAYLOAD)
+            assert answer.served.failovers == 0
+
 
 class TestLoopsAndThreads:
     def test_one_loop_after_the_other(self, net: Devnet, async_stack: str) -> None:

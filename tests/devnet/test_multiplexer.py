@@ -119,6 +119,18 @@ def test_what_is_under_way_finishes(net: Devnet, mux: Multiplexer) -> None:
     wait_until(lambda: not provider.connections)
 
 
+def test_what_is_under_way_elsewhere_at_the_same_address_too(net: Devnet, mux: Multiplexer) -> None:
+    """Connections belong to an address, which may be there under several names and tiers."""
+    provider = net.providers[0]
+    net.token_delay = 0.005
+    mux.add_model(endpoint(provider), 1, BIG)
+    mux.add_fallback_model(endpoint(provider), 1, SMALL)
+    stream = mux.chat_sync(model=SMALL, messages=HELLO, stream=True)
+    next(iter(stream))
+    mux.remove_model(BIG)
+    assert list(stream)[-1].usage is not None
+
+
 def test_exchange(net: Devnet, mux: Multiplexer) -> None:
     first, second, third = (
         Endpoint("provider", p.base_url, Bearer(Secret(p.api_key or ""), p.url),
