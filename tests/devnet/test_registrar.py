@@ -234,10 +234,12 @@ def test_a_registrar_needs_somebody_who_signs() -> None:
 
 @pytest.mark.parametrize("kept", ["nothing", "result"])
 def test_refreshing_lasts_as_long_as_the_multiplexer(devnet: Devnet, kept: str) -> None:
+    others = set(threading.enumerate())
     mux = Multiplexer()
     result = register(mux, devnet, refresh_enabled=True, refresh_interval_seconds=0.02)
     gc.collect()
-    refreshers = [one for one in threading.enumerate() if one.name == "gonka-refresh"]
+    started = set(threading.enumerate()) - others
+    refreshers = [one for one in started if one.name == "gonka-refresh"]
     assert len(refreshers) == 1
     if kept == "nothing":
         del result
