@@ -62,6 +62,14 @@ class Lingering(Generic[T]):
             self._until.pop(id(used), None)
             self._changed.notify()
 
+    def clear(self) -> None:
+        """Hold nothing longer."""
+        with self._changed:
+            held = list(self._until.values())
+            self._until.clear()
+            self._changed.notify()
+        del held  # outside the lock, as above
+
     def sweep(self) -> float | None:
         """Let go of what is due.
 

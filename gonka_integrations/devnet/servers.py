@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 _SETTLE_SECONDS = 2.0
+_SETTLE_TURNS = 5
 
 
 def abort(transport: asyncio.Transport | CorkedTransport) -> None:
@@ -133,19 +134,12 @@ class Listener:
         """Drop every connection and refuse new ones; the port stays reserved."""
         if self._server is None:
             return
-        self._server.close()
-        self._server = None
-        self.drop_connections()
-        await self._settle()
+        await self._shut()
         self._held = _bind(self.host, self.port)
 
     async def close(self) -> None:
         """Stop for good and give the port back."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self.drop_connections()
-        await self._settle()
+        await self._shut()
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -155,9 +149,21 @@ class Listener:
         for protocol in list(self.state.connections):
             abort(protocol.transport)
 
-    async def _settle(self) -> None:
-        """Let aborted transports close their sockets and their handlers notice."""
-        await asyncio.sleep(0)
+    async def _shut(self) -> None:
+        """Accept no more, and drop every connection; returns when they and their handlers ended.
+
+        A connection that was accepted just now shows up a few turns of the loop later, and asyncio
+        forgets to close it when its server was closed in between.
+        """
+        server, self._server = self._server, None
+        for listening in server.sockets if server is not None else ():
+            with contextlib.suppress(NotImplementedError):  # not on Windows
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_SETTLE_TURNS):
+            self.drop_connections()
+            await asyncio.sleep(0)
+        if server is not None:
+            server.close()
         if tasks := set(self.state.tasks):
             await asyncio.wait(tasks, timeout=_SETTLE_SECONDS)
 

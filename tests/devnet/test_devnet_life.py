@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 from devnet_wire import ask, ask_gateway, chat, events, new_client, text_of
 
 from gonka_integrations.devnet import Devnet, Fault, Reply
+from gonka_integrations.devnet.servers import Listener
 from gonka_integrations.devnet.upstream import UpstreamEngine
 
 
@@ -37,11 +39,27 @@ def test_leaves_no_thread_no_socket_no_task() -> None:
             ports = [server.listener.port for server in net.servers]
         for peer in waiting:
             peer.join()
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before
         for port in ports:
             with pytest.raises(httpx.ConnectError):
                 client.get(f"http://127.0.0.1:{port}/")
     gc.collect()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_connections_accepted_while_closing_are_closed(turns: int) -> None:
+    async def nothing(*_: Any) -> None: ...
+
+    listener = Listener(nothing)
+    await listener.open()
+    with socket.create_connection(("127.0.0.1", listener.port)) as peer:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await listener.close()
+        peer.settimeout(10)
+        with pytest.raises(ConnectionResetError):
+            peer.recv(1)
+        assert listener.connections == 0
 
 
 def _ask_in_vain(net: Devnet, host: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from gonka_integrations import ChatGonka
+from gonka_integrations._langchain import connection
 from gonka_integrations.devnet import Devnet
 
 MODEL = "gonka/test-model"
@@ -48,6 +49,13 @@ def _no_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing leaves this machine."""
     for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LC_OUTPUT_VERSION"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_lingering_sessions() -> Iterator[None]:
+    """A session of one test does not look for its closed network in the next."""
+    yield
+    connection._lingering.clear()
 
 
 @pytest.fixture

@@ -262,6 +262,12 @@ def test_lingering():
     kept.release(gone[1]())
     assert gone[1]() is None
     assert kept.sweep() is None
+    thing = type("Thing", (), {})()
+    gone = weakref.ref(thing)
+    kept.hold(thing)
+    del thing
+    kept.clear()
+    assert gone() is None
 
 
 def test_lingering_ends_by_itself():

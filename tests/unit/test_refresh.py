@@ -268,14 +268,19 @@ def test_a_fleet_that_starts_together_does_not_poll_in_step() -> None:
     setup.manager.stop()
 
 
+def refreshers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "gonka-refresh"}
+
+
 def test_starting_and_stopping() -> None:
+    others = refreshers()
     setup = Setup()
     setup.manager.adopt(a_set(5, "a"))
     assert not setup.manager.is_running
     setup.manager.start(3_600)
     setup.manager.start(3_600)
     assert setup.manager.is_running
-    assert sum(thread.name == "gonka-refresh" for thread in threading.enumerate()) == 1
+    assert len(refreshers() - others) == 1
     setup.manager.stop()
     assert not setup.manager.is_running
     setup.manager.stop()
@@ -290,11 +295,12 @@ async def test_stopping_on_an_event_loop() -> None:
 
 
 def test_a_forgotten_manager_lets_its_thread_end() -> None:
+    others = refreshers()
     discovery: Any = Scripted([])
     manager = RefreshManager(discovery=discovery, apply=lambda _: None)
     manager.adopt(a_set(5, "a"))
     manager.start(3_600)
-    running = next(thread for thread in threading.enumerate() if thread.name == "gonka-refresh")
+    [running] = refreshers() - others
     gone = weakref.ref(manager)
     del manager
     gc.collect()
