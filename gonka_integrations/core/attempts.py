@@ -208,7 +208,7 @@ class AttemptPlan:
         """A lease for a second attempt beside one that is slow, when the budget allows it."""
         if self.stopped or self._budget.take():
             return None
-        self.want.tried.add(beside.state)
+        self.want.tried |= {beside.state}
         return self._pool.acquire(self.want)
 
     def first_token_limit(self, first_token_timeout: float) -> float:
@@ -232,7 +232,7 @@ class AttemptPlan:
             Whether the chain's time should be learnt from the endpoint before the next attempt.
         """
         state, want = lease.state, self.want
-        want.tried.add(state)
+        want.tried |= {state}
         self.advice = verdict.advice or self.advice
         self._spare(state, verdict, ambiguous=ambiguous)
         action = verdict.action
@@ -241,24 +241,24 @@ class AttemptPlan:
         elif action is Action.SAME_TWICE:
             self._same_twice(state, text)
             if verdict.health is Health.OK:  # it would only say so again
-                want.barred.add(state)
+                want.barred |= {state}
         elif action is Action.SIMPLER and not state.bare_streams:
             state.bare_streams = True
-            want.tried.discard(state)
+            want.tried -= {state}
         elif action is Action.SIMPLER:
             self.stopped = "refused"
         elif action is Action.NOT_HERE:
-            want.barred.add(state)
+            want.barred |= {state}
         elif action is Action.CONFIRM and state.group not in self._doubted:
             self._doubted.add(state.group)
         elif action in (Action.CONFIRM, Action.OTHER_CREDENTIALS):
-            want.barred_groups.add(state.group)
+            want.barred_groups |= {state.group}
         elif action is Action.RESIGN and state not in self._resigned:
             self._resigned.add(state)
-            want.tried.discard(state)
+            want.tried -= {state}
             return True
         if verdict.health in (Health.MODEL, Health.DENIED, Health.GONE):
-            want.barred.add(state)
+            want.barred |= {state}
         charged = ambiguous and state.endpoint.kind == "participant"
         if charged and not self._policy.retry_ambiguous and not self.stopped:
             self.stopped = "refused"
@@ -306,9 +306,9 @@ class AttemptPlan:
         if outlook.busy and (outlook.untried or not self.want.tried):
             return self._queue(_LOOK_AGAIN, now)
         if outlook.due == 0.0 and self.want.tried:
-            self.want.tried.clear()
+            self.want.tried = frozenset()
             return self._pause(self._backoff(), now)
-        self.want.tried.clear()
+        self.want.tried = frozenset()
         if outlook.warm:
             return self._wait_out(outlook.due, outlook.next_probe, now)
         return self._try_cold(outlook.due, outlook.next_probe, now)

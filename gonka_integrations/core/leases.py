@@ -11,11 +11,15 @@ from .verdicts import Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from .endpoints import Endpoint
     from .health import EndpointHealth
 
 _UNKNOWN_COST = 1e6
+_FADES_IN = 30.0
+_NOBODY: AbstractSet[EndpointState] = frozenset()
+_NO_GROUP: AbstractSet[str] = frozenset()
 
 
 class EndpointState:
@@ -23,7 +27,7 @@ class EndpointState:
 
     __slots__ = (
         "bare_streams", "endpoint", "ewma", "excuses", "group", "health", "in_flight", "lacks",
-        "member", "scale", "stats",
+        "measured", "member", "scale", "stats",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
@@ -32,6 +36,7 @@ class EndpointState:
         self.health = health
         self.in_flight = 0
         self.ewma: float | None = None
+        self.measured = 0.0
         self.scale = 1.0
         self.member = True
         self.bare_streams = False
@@ -45,14 +50,22 @@ class EndpointState:
         state.in_flight = 0
         return state
 
-    def cost(self) -> float:
-        """Expected delay; an endpoint never measured is free until something is pending on it."""
-        if self.ewma is None:
-            return _UNKNOWN_COST * self.in_flight
-        return self.ewma * (1.0 + self.in_flight * self.scale)
+    def cost(self, now: float) -> float:
+        """Expected delay; an endpoint never measured is free until something is pending on it.
 
-    def observe(self, seconds: float) -> None:
+        The average of an idle endpoint fades, so that one that was slow once is looked at again:
+        one that is n times slower than the others after (n - 1) half minutes.
+        """
+        ewma, pending = self.ewma, self.in_flight
+        if ewma is None:
+            return _UNKNOWN_COST * pending
+        if pending:
+            return ewma * (1.0 + pending * self.scale)
+        return ewma / (1.0 + (now - self.measured) / _FADES_IN)
+
+    def observe(self, seconds: float, now: float) -> None:
         """Move the average: quickly up, slowly down."""
+        self.measured = now
         if self.ewma is None:
             self.ewma = seconds
         else:
@@ -68,11 +81,18 @@ class EndpointState:
 
     def usable(self, want: Want, now: float) -> bool:
         """Whether a call may be sent here now."""
-        if self.health.out_until > now or self in want.tried or not self.has_room():
+        health = self.health
+        if health.out_until > now or (want.tried and self in want.tried):
             return False
         if (want.barred or want.barred_groups) and want.bars(self):
             return False
-        return not self.lacks or self.lacks.get(want.model, 0.0) <= now
+        if self.lacks and self.lacking(want.model, now):
+            return False
+        return self.has_room() if health.on_trial or self.endpoint.max_concurrent else True
+
+    def lacking(self, model: str, now: float) -> bool:
+        """Whether it has said that it does not serve *model*."""
+        return self.lacks.get(model, 0.0) > now
 
     def describe(self, now: float) -> dict[str, Any]:
         """Everything as plain JSON values."""
@@ -101,7 +121,7 @@ class EndpointState:
 
 
 class Want:
-    """What a call is looking for.
+    """What a call is looking for; its sets are replaced, never changed.
 
     Attributes:
         model: Model name as the caller spells it, "" for any.
@@ -114,9 +134,9 @@ class Want:
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self.tried: set[EndpointState] = set()
-        self.barred: set[EndpointState] = set()
-        self.barred_groups: set[str] = set()
+        self.tried: AbstractSet[EndpointState] = _NOBODY
+        self.barred: AbstractSet[EndpointState] = _NOBODY
+        self.barred_groups: AbstractSet[str] = _NO_GROUP
 
     def bars(self, state: EndpointState) -> bool:
         """Whether *state* is out of question for good."""

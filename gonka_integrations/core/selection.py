@@ -1,19 +1,25 @@
-"""Weighted choice in O(log n): prefix sums and a binary search."""
+"""Who is next: weighted choice in constant time, and the better of two chosen that way."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import accumulate
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
+
+    from .leases import EndpointState, Want
 
 T = TypeVar("T")
 
+_DRAWS = 16
+
 
 class WeightedTable(Generic[T]):
-    """Items that are drawn in proportion to their weights; immutable.
+    """Items that are drawn in proportion to their weights, by Walker's alias method; immutable.
+
+    Each item has a cell of equal size; what a light item leaves free of its cell is given to a
+    heavy one, so that a draw is one multiplication and one comparison however many there are.
 
     Args:
         items: What is drawn.
@@ -23,7 +29,7 @@ class WeightedTable(Generic[T]):
         ValueError: The lengths differ, or a weight is not positive.
     """
 
-    __slots__ = ("_cumulative", "_total", "items")
+    __slots__ = ("_cells", "items")
 
     def __init__(self, items: Sequence[T], weights: Sequence[float]) -> None:
         if len(items) != len(weights):
@@ -31,14 +37,58 @@ class WeightedTable(Generic[T]):
         if any(weight <= 0 for weight in weights):
             raise ValueError("weights must be positive")
         self.items = tuple(items)
-        sums = list(accumulate(weights))
-        self._total = sums[-1] if sums else 0.0
-        # Without the last sum a search cannot run past the end, whatever rounding does.
-        self._cumulative = sums[:-1]
+        self._cells = _cells(self.items, weights)
 
     def draw(self, random: Callable[[], float]) -> T:
         """One item; *random* gives numbers in [0, 1). Empty tables have nothing to draw."""
-        return self.items[bisect_right(self._cumulative, random() * self._total)]
+        cells = self._cells
+        place = random() * len(cells)
+        index = int(place)
+        border, own, guest = cells[index]
+        return own if place < border else guest
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def choose(
+    table: WeightedTable[EndpointState], want: Want, now: float, rng: random.Random
+) -> EndpointState | None:
+    """The cheaper of two usable endpoints drawn by weight; None when none is usable."""
+    first: EndpointState | None = None
+    if len(table.items) > 2:  # noqa: PLR2004 - fewer are compared whole
+        draw, random = table.draw, rng.random
+        for _ in range(_DRAWS):
+            state = draw(random)
+            if state is first or not state.usable(want, now):
+                continue
+            if first is not None:
+                return state if state.cost(now) < first.cost(now) else first
+            first = state
+    return _scan(table.items, want, now, rng) if first is None else first
+
+
+def _scan(
+    states: Sequence[EndpointState], want: Want, now: float, rng: random.Random
+) -> EndpointState | None:
+    usable = [state for state in states if state.usable(want, now)]
+    if len(usable) < 2:  # noqa: PLR2004 - nothing to compare
+        return usable[0] if usable else None
+    one, other = rng.choices(usable, [state.endpoint.weight for state in usable], k=2)
+    return other if other.cost(now) < one.cost(now) else one
+
+
+def _cells(items: Sequence[T], weights: Sequence[float]) -> list[tuple[float, T, T]]:
+    """For each item: up to where its cell is its own, itself, and who has the rest."""
+    total = sum(weights)
+    left = [weight * len(items) / total for weight in weights]
+    light = [index for index, share in enumerate(left) if share < 1.0]
+    heavy = [index for index, share in enumerate(left) if share >= 1.0]
+    cells = [(index + 1.0, item, item) for index, item in enumerate(items)]
+    while light and heavy:
+        poor, rich = light.pop(), heavy[-1]
+        cells[poor] = (poor + left[poor], items[poor], items[rich])
+        left[rich] -= 1.0 - left[poor]
+        if left[rich] < 1.0:
+            light.append(heavy.pop())
+    return cells  # those that rounding left over keep their cells

@@ -60,9 +60,18 @@ class ModelStats:
     first_token: Histogram = field(default_factory=Histogram)
     total: Histogram = field(default_factory=Histogram)
 
-    def count_failure(self, kind: str) -> None:
+    def count_served(self, first_token: float | None, total: float | None) -> None:
+        """Count an answer, and its times in seconds where they are known."""
+        self.served += 1
+        if first_token is not None:
+            self.first_token.add(first_token)
+        if total is not None:
+            self.total.add(total)
+
+    def count_failure(self, kind: str, *, ambiguous: bool = False) -> None:
         """Count a failure under its kind."""
         self.failures[kind] = self.failures.get(kind, 0) + 1
+        self.ambiguous += ambiguous
 
     def snapshot(self) -> dict[str, Any]:
         """The counters as plain JSON values."""

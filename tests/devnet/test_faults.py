@@ -194,7 +194,7 @@ def session(standing: Standing, net: Devnet) -> Iterator[GonkaSession]:
     be_patient(session, 10.0)
     yield session
     assert session.pool.in_flight() == 0
-    assert session.pool._waiting_count == 0
+    assert session.pool.waiting() == 0
     wait_until(lambda: not any(host.in_flight for host in net.hosts))
 
 
@@ -340,7 +340,7 @@ def test_a_host_that_dies_and_comes_back(net: Devnet, session: GonkaSession, way
     net.hosts[0].kill()
     assert way.plain(session)[1].address == net.hosts[1].address
     net.hosts[0].revive()
-    state = session.pool._states[next(iter(session.pool._states))]
+    state = session.pool._members.states[next(iter(session.pool._members.states))]
     state.health.out_until = 0.0  # as if its second were over
     assert way.plain(session)[1].address == net.hosts[0].address
     assert not state_of(net, session, 0)["on_trial"]

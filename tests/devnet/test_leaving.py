@@ -196,10 +196,10 @@ class TestCancelling:
             await soon(lambda: host.in_flight == 1)
             second = asyncio.ensure_future(session.chat.acomplete(PAYLOAD))
             third = asyncio.ensure_future(session.chat.acomplete(PAYLOAD))
-            await soon(lambda: session.pool._waiting_count == 2)
+            await soon(lambda: session.pool.waiting() == 2)
             second.cancel()
             await asyncio.wait([second])
-            assert session.pool._waiting_count == 1
+            assert session.pool.waiting() == 1
             host.fault = None
             assert (await first).served.failovers == (await third).served.failovers == 0
         assert met(host) == 2
@@ -405,7 +405,7 @@ class TestLoopsAndThreads:
                 for thread in threads:
                     thread.join(30)
                 assert not failures
-                assert session.pool.in_flight() == session.pool._waiting_count == 0
+                assert session.pool.in_flight() == session.pool.waiting() == 0
         finally:
             sys.setswitchinterval(before)
         assert met(*net.hosts) == 64

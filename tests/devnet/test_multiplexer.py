@@ -50,7 +50,7 @@ def test_weights_are_shares(net: Devnet, mux: Multiplexer) -> None:
     for provider, weight in zip(net.providers, (1, 3, 6), strict=True):
         mux.add_model(endpoint(provider), weight, BIG)
     mux.pool._rng.seed(5)
-    for state in mux.pool._states.values():
+    for state in mux.pool._members.states.values():
         state.ewma = 0.001  # all equally quick, and whatever is measured hardly changes it
     drawn: Counter[str] = Counter()
     from gonka_integrations.core.pool import Outcome, Want

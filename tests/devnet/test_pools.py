@@ -62,7 +62,7 @@ def mixed(net: Devnet, **options: Any) -> GonkaSession:
 
 def hasten(session: GonkaSession) -> None:
     """Cooldowns of a twentieth of their length, so that tests need not wait them out."""
-    for state in session.pool._states.values():
+    for state in session.pool._members.states.values():
         state.health._policy = HealthPolicy(base_cooldown=0.05, max_cooldown=0.1)
 
 
@@ -449,11 +449,11 @@ def test_waiting_calls_are_served_in_turn(net: Devnet) -> None:
             thread.start()
             threads.append(thread)
             waiting = max(0, number - met(host) + 1)
-            wait_until(lambda n=number: session.pool._waiting_count + met(host) == n + 1)
+            wait_until(lambda n=number: session.pool.waiting() + met(host) == n + 1)
             assert waiting <= 6
         for thread in threads:
             thread.join(10)
-        assert session.pool.in_flight() == session.pool._waiting_count == 0
+        assert session.pool.in_flight() == session.pool.waiting() == 0
     assert [one.json["seed"] for one in host.requests if one.json] == list(range(6))
     assert host.peak_in_flight == 1
 
@@ -467,19 +467,19 @@ def test_waiting_ends_with_the_deadline(net: Devnet) -> None:
         with pytest.raises(GonkaTimeoutError, match="timeout"):
             session.chat.complete(PAYLOAD, CallOptions(timeout=0.05))
         thread.join(10)
-        assert session.pool._waiting_count == 0
+        assert session.pool.waiting() == 0
     assert met(net.hosts[0]) == 1
 
 
 def test_too_many_waiting_calls_are_told_so(net: Devnet) -> None:
     net.responder = lambda _: Reply(text="Slow.", delay=0.2)
     with session_over(net, endpoints=net.hosts[0].endpoint, max_concurrent=1) as session:
-        session.pool._queue_limit = 1
+        session.pool._waiting.limit = 1
         threads = []
         for number in range(2):
             threads.append(threading.Thread(target=answer_of, args=(session,)))
             threads[-1].start()
-            wait_until(lambda n=number: session.pool._waiting_count + met(net.hosts[0]) == n + 1)
+            wait_until(lambda n=number: session.pool.waiting() + met(net.hosts[0]) == n + 1)
         with pytest.raises(GonkaBackpressureError, match="max_concurrent"):
             answer_of(session)
         for thread in threads:

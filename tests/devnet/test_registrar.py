@@ -197,10 +197,10 @@ def test_staying_participants_keep_their_history(devnet: Devnet) -> None:
         registrar.replace_all(mux, discovery.discover())
         for _ in range(6):
             mux.chat_sync(messages=HELLO, model=MODEL)
-        before = dict(mux.pool._states)
+        before = dict(mux.pool._members.states)
         devnet.advance_epoch(leave=(2,), join=1)
         registrar.replace_all(mux, discovery.discover())
-        after = mux.pool._states
+        after = mux.pool._members.states
         assert [after.get(name) is state for name, state in before.items()] == [True, True, False]
         assert len(after) == 3
 

@@ -248,7 +248,7 @@ class World:
     def nothing_is_left(self) -> None:
         """No lease, no queue, no open answer."""
         assert self.pool.in_flight() == 0
-        assert self.pool._waiting_count == 0
+        assert self.pool.waiting() == 0
         assert all(one.finished or one.closed for one in self.connections.exchanges)
 
 

@@ -69,9 +69,9 @@ class Field:
 
     def warm(self) -> None:
         """Every endpoint has served once."""
-        for state in self.pool._states.values():
+        for state in self.pool._members.states.values():
             want = Want("")
-            want.tried = set(self.pool._states.values()) - {state}
+            want.tried = set(self.pool._members.states.values()) - {state}
             lease = self.pool.acquire(want)
             assert lease is not None
             self.serve(lease)
@@ -79,7 +79,9 @@ class Field:
     def kill(self, times: int = 1) -> None:
         """Every endpoint has failed hard."""
         for _ in range(times):
-            leases = [self.pool._lease(s, "", self.clock()) for s in self.pool._states.values()]
+            leases = [
+                self.pool._lease(s, "", self.clock()) for s in self.pool._members.states.values()
+            ]
             for lease in leases:
                 self.pool.settle(lease, Outcome(Health.HARD, "refused"))
 
@@ -582,7 +584,7 @@ class TestWaiting:
         plan = field.plan(timeout=3.0)
         assert field.until_stopped(plan) == pytest.approx(3.0)
         assert plan.stopped == "deadline"
-        assert field.pool._waiting_count == 0
+        assert field.pool.waiting() == 0
 
     def test_a_full_queue_says_so(self) -> None:
         field = Field(node(1, max_concurrent=1), queue_limit=1)

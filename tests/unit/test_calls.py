@@ -704,7 +704,7 @@ class TestLettingGo:
         opened = world.open()
         flow = world.call().complete()
         next(flow)
-        assert world.pool._waiting_count == 1
+        assert world.pool.waiting() == 1
         flow.close()
         world.run(opened.close())
         world.nothing_is_left()

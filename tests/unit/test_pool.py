@@ -78,7 +78,7 @@ class TestModels:
         pool, _ = pool_of(node(1))
         for number in range(1_000):
             assert pool.serves(f"model-{number}")
-        assert len(pool._tables) <= 256
+        assert len(pool._members.remembered) <= 256
 
 
 class TestSettling:
@@ -225,7 +225,7 @@ class TestOutlook:
         pool, _ = pool_of(node(1), node(2))
         held = lease(pool)
         assert pool.others_remain(Want(""), held.state)
-        other = next(state for state in pool._states.values() if state is not held.state)
+        other = next(state for state in pool._members.states.values() if state is not held.state)
         tried, barred = Want(""), Want("")
         tried.tried, barred.barred = {other}, {other}
         assert not pool.others_remain(tried, held.state)
@@ -310,5 +310,5 @@ def test_threads_leave_nothing_behind() -> None:
     assert not failures
     assert pool.in_flight() == 0
     assert all(state["in_flight"] == 0 for state in pool.snapshot())
-    assert not pool._waiting
-    assert pool._waiting_count == 0
+    assert not pool._waiting.queues
+    assert pool.waiting() == 0

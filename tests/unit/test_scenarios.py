@@ -79,7 +79,7 @@ class Stage:
         """A lease on *host*, whoever else would have been chosen."""
         want = Want(model)
         want.tried = {
-            state for state in self.pool._states.values() if name_of(state.endpoint) != host
+            state for state in self.pool._members.states.values() if name_of(state.endpoint) != host
         }
         lease = self.pool.acquire(want)
         assert lease is not None, f"{host} can be leased"
@@ -114,7 +114,7 @@ class Stage:
 
     def forced(self, host: str, model: str) -> Lease:
         """A lease as if it had been given before the host went out of service."""
-        state = next(s for s in self.pool._states.values() if name_of(s.endpoint) == host)
+        state = next(s for s in self.pool._members.states.values() if name_of(s.endpoint) == host)
         return self.pool._lease(state, model, self.clock())
 
     def outcome(self, step: dict[str, Any]) -> Outcome:
