@@ -11,13 +11,14 @@ from pydantic import SecretStr
 from ..config import GonkaConfig
 from ..core.keys import PrivateKey
 from ..core.secrets import Secret
-from ..core.session import GonkaSession
 from ..core.specs import conceal
 from ..errors import GonkaConfigError
 from .lingering import Lingering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ..core.session import GonkaSession
 
 #: Fields that say how the network is reached, as `GonkaConfig` names them.
 CONNECTION = (
@@ -93,7 +94,7 @@ def base_of(fields: Mapping[str, Any]) -> GonkaConfig | None:
     """
     session, config = fields.get("given_session"), fields.get("base_config")
     if session is not None:
-        if not isinstance(session, GonkaSession):
+        if not isinstance(session, session_class()):
             raise GonkaConfigError(
                 f"session: expected a GonkaSession, not {type(session).__name__}", field="session"
             )
@@ -179,9 +180,16 @@ def shared_session(config: GonkaConfig) -> GonkaSession:
     Raises:
         GonkaConfigError: The configuration names nobody to send requests to.
     """
-    session = GonkaSession.shared(config)
+    session = session_class().shared(config)
     _lingering.hold(session)
     return session
+
+
+def session_class() -> type[GonkaSession]:
+    """The class, loaded when it is first needed: everything that does I/O hangs on it."""
+    from ..core.session import GonkaSession  # noqa: PLC0415
+
+    return GonkaSession
 
 
 def let_go(session: GonkaSession) -> None:

@@ -29,6 +29,8 @@ class GonkaFields(BaseChatModel):
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
+        # The classes under the model are never made: only its own schema is built, when needed.
+        defer_build=True,
         hide_input_in_errors=True,
         populate_by_name=True,
         protected_namespaces=(),
