@@ -42,7 +42,8 @@ def blocks_of(message: AIMessage) -> list[ContentBlock]:
 
 def chunk_blocks_of(chunk: AIMessageChunk) -> list[ContentBlock]:
     """Blocks of a piece of a message; calls are pieces too until the last one is there."""
-    if chunk.chunk_position == "last":
+    known = chunk.tool_calls or chunk.invalid_tool_calls or not chunk.tool_call_chunks
+    if chunk.chunk_position == "last" and known:
         return blocks_of(chunk)
     blocks = _said(chunk)
     for call in chunk.tool_call_chunks:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.reasoning import Split, ThinkSplitter, reasoning_of
 from ..core.tool_calls import ToolCallAssembler, partial_arguments
 from .blocks import BlockStream, tool_call_piece
+from .call_ends import CallEnds
 from .chunks import generation_chunk
 from .metadata import PROVIDER, response_metadata, total, usage_of
 
@@ -40,8 +41,8 @@ class StreamReader:
     """
 
     __slots__ = (
-        "_blocks", "_carried", "_earlier", "_head", "_splitter", "_usage", "finish_reason",
-        "refused", "text", "tools",
+        "_blocks", "_carried", "_earlier", "_ends", "_head", "_splitter", "_usage",
+        "finish_reason", "refused", "text", "tools",
     )  # fmt: skip
 
     def __init__(self, *, blocks: bool) -> None:
@@ -54,6 +55,7 @@ class StreamReader:
         self.finish_reason: str | None = None
         self.text: list[str] = []
         self.tools = ToolCallAssembler()
+        self._ends = CallEnds(self.tools)
         self.refused = False
 
     def read(self, chunk: Mapping[str, Any]) -> ChatGenerationChunk | None:
@@ -82,7 +84,7 @@ class StreamReader:
             thought += inline
             if self._splitter.over:
                 self._splitter = None
-        calls = self.tools.feed(delta["tool_calls"]) if delta.get("tool_calls") else ()
+        calls = self._ends.feed(delta["tool_calls"]) if delta.get("tool_calls") else ()
         return self._said(text, thought, calls, _others(delta), info)
 
     def last(self, served: ServedBy) -> ChatGenerationChunk:
@@ -95,7 +97,7 @@ class StreamReader:
         metadata = response_metadata(
             self._head, facts, finish_reason=self.finish_reason, usage=usage
         )
-        fields = self._fields(text, thought, (), None)
+        fields = self._fields(text, thought, self._ends.last(), None)
         fields["response_metadata"] = metadata | fields.get("response_metadata", {})
         fields["chunk_position"] = "last"
         counted = usage_of(usage)

@@ -116,7 +116,7 @@ class ToolCallAssembler:
         return bool(self._calls)
 
     def feed(self, deltas: Iterable[Any] | None) -> list[dict[str, Any]]:
-        """Take in `delta["tool_calls"]`.
+        """Take in `delta["tool_calls"]`: a list of pieces, or one that stands alone.
 
         Returns:
             What is new, as ``{"index": int, "id": str | None, "name": str | None,
@@ -125,7 +125,7 @@ class ToolCallAssembler:
         """
         news = []
         self._round += 1
-        for delta in deltas or ():
+        for delta in (deltas,) if isinstance(deltas, Mapping) else deltas or ():
             if isinstance(delta, Mapping):
                 new = self._take(delta)
                 if new is not None:

@@ -151,6 +151,20 @@ async def test_stream_modes_of_graphs(troubled):
     assert len(usages) == 3
 
 
+async def test_a_call_that_was_cut_is_not_carried_out(devnet: Devnet):
+    """Also when tokens are watched, where LangChain completes what has arrived so far."""
+    cut = Reply(None, tool_calls=[ToolCall("weather", '{"city": "Ro')], finish_reason="length")
+    devnet.responder = lambda _: cut
+    agent = create_agent(chat_of(devnet), [weather])
+    asked = {"messages": [("user", "q")]}
+    for state in (
+        agent.invoke(asked),
+        list(agent.stream(asked, stream_mode=["messages", "values"]))[-1][1],
+    ):
+        assert not any(isinstance(m, ToolMessage) for m in state["messages"])
+        assert state["messages"][-1].invalid_tool_calls[0]["name"] == "weather"
+
+
 async def test_a_graph_of_ones_own(devnet: Devnet):
     chat = chat_of(devnet)
 

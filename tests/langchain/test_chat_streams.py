@@ -197,6 +197,10 @@ SHAPES = {
         {"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"a"'}},
         {"index": 0, "id": "c9", "function": {"name": None, "arguments": ": 1}"}},
     ],
+    "arguments encoded twice": [
+        {"index": 0, "id": "c1", "function": {"name": "f", "arguments": '"{\\"a\\"'}},
+        {"index": 0, "function": {"arguments": ': 1}"'}},
+    ],
     "arguments as an object": [
         {"index": 0, "id": "c1", "function": {"name": "f", "arguments": {"a": 1}}}
     ],
@@ -217,6 +221,43 @@ async def test_malformed_calls(model, how, devnet, pieces, output_version):
             {"name": "f", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
         ]
         assert [b["type"] for b in message.content_blocks] == ["tool_call"]
+
+
+async def test_a_call_that_is_no_list(model, how, devnet):
+    call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    devnet.responder = said({"tool_calls": call}, finish="tool_calls")
+    for message in (reduce(add, await streamed(model(), how)), model().invoke("q")):
+        assert [(c["name"], c["args"]) for c in message.tool_calls] == [("f", {"a": 1})]
+
+
+CUT = ['{"a": "hal', '{"a": "hal\\', '{"a": 1', '{"a": [1', '{"a": {"b": 1', '{"a": 1, "b', "{"]
+
+
+@pytest.mark.parametrize("output_version", ["v0", "v1"])
+@pytest.mark.parametrize("text", CUT)
+async def test_a_call_that_was_cut_is_no_call(model, how, devnet, text, output_version):
+    """Half of the arguments is not what the model wanted; nothing may be carried out with them."""
+    call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": text}}
+    devnet.responder = said({"content": "So."}, {"tool_calls": [call]}, finish="length")
+    chat = model(output_version=output_version)
+    for message in (
+        reduce(add, await streamed(chat, how)),
+        await chat.ainvoke("q", stream=True),
+        chat.invoke("q"),
+    ):
+        assert message.tool_calls == []
+        (bad,) = message.invalid_tool_calls
+        assert (bad["name"], bad["id"]) == ("f", "c1")
+        assert bad["args"].startswith(text)
+        assert message.text == "So."
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+async def test_protocol_events_of_a_call_that_was_cut(model, devnet):
+    devnet.responder = lambda _: Reply(None, tool_calls=[ToolCall("f", '{"a": "hal')])
+    events = list(model().stream_events("q", version="v3"))
+    (finished,) = [e["content"] for e in events if e["event"] == "content-block-finish"]
+    assert finished["type"] == "invalid_tool_call"
 
 
 async def test_parallel_calls_that_are_all_numbered_0(model, how, devnet):
