@@ -20,7 +20,7 @@ from .verdicts import Action, Health
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .leases import EndpointState, Lease, Waiter
+    from .leases import EndpointState, Lease, Outlook, Waiter
     from .pool import EndpointPool
     from .verdicts import Verdict
 
@@ -311,7 +311,7 @@ class AttemptPlan:
         self.want.tried = frozenset()
         if outlook.warm:
             return self._wait_out(outlook.due, outlook.next_probe, now)
-        return self._try_cold(outlook.due, outlook.next_probe, now)
+        return self._try_cold(outlook, outlook.due, now)
 
     def _queue(self, seconds: float, now: float) -> Pause | None:
         self._waiter = self._waiter or self._pool.enqueue(self.want)
@@ -338,10 +338,13 @@ class AttemptPlan:
         spread = self._pool.probe_spread()
         return self._queue(max(soonest, self._uniform(0.2, 1.0) * spread), now)
 
-    def _try_cold(self, due: float, next_probe: float | None, now: float) -> Lease | Pause | None:
+    def _try_cold(self, outlook: Outlook, due: float, now: float) -> Lease | Pause | None:
         """Everything is out and has never worked: a few tries, then say so."""
-        if next_probe is None:
-            if due > self._policy.max_backoff or due > self.deadline - now:
+        policy = self._policy
+        if outlook.next_probe is None:
+            patience = policy.max_backoff if outlook.asked is None else policy.outage_patience
+            soonest = due if outlook.asked is None else outlook.asked
+            if soonest > min(patience, self.deadline - now):
                 self.stopped = "outage"
                 return None
             return self._queue(due, now)
@@ -349,7 +352,9 @@ class AttemptPlan:
             self._backed_off = True
             return self._pause(self._backoff(), now)
         lease = self._pool.probe(self.want)
-        return self._pause(next_probe + 0.01, now) if lease is None else self._count(lease)
+        if lease is None:
+            return self._pause(outlook.next_probe + 0.01, now)
+        return self._count(lease)
 
     def _backoff(self) -> float:
         doubled = self._policy.backoff * 2.0 ** min(self._attempts - 1, 16)

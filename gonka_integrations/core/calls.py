@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .attempt import Attempt
@@ -264,6 +264,9 @@ class Call:
         if failure.kind == "timeout":
             failure.kind = "first_token_timeout" if attempt.first_token is None else "idle_timeout"
         verdict = self.verdict(endpoint.kind, failure)
+        slow = self._hurried(attempt) if failure.kind == "first_token_timeout" else None
+        if slow is not None:
+            verdict = replace(verdict, health=Health.SHARE)
         record = attempt.record(failure.kind, failure.status, failure.text)
         self.records.append(record)
         self.last = failure if failure.status is not None or self.last is None else self.last
@@ -273,7 +276,7 @@ class Call:
             attempt.lease,
             Outcome(
                 verdict.health, failure.kind, retry_after(failure.headers),
-                ambiguous=failure.ambiguous,
+                first_token=slow, ambiguous=failure.ambiguous,
             ),
         )  # fmt: skip
         learn = self.plan.failed(attempt.lease, verdict, failure.text, ambiguous=failure.ambiguous)
@@ -294,6 +297,15 @@ class Call:
         return failed_verdict(kind, failure)
 
     # Book-keeping.
+
+    def _hurried(self, attempt: Attempt) -> float | None:
+        """Seconds waited, when the call's own times were too short to call the endpoint silent."""
+        limits: Any = self.context.limits
+        share = self.context.policy.share
+        if self.options.timeout is None and self.options.first_token_timeout is None:
+            return None
+        waited = attempt.seconds()
+        return waited if waited < min(limits.first_token_timeout, share * limits.timeout) else None
 
     def set_wait(self, attempt: Attempt, reader: ChunkReader) -> None:
         """How long the next read may take: to the first content, to the next, to the very end.

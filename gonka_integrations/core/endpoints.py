@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -41,8 +42,9 @@ class Bearer:
 
     @property
     def group(self) -> str:
-        """A key is of one host, so its errors are that host's alone."""
-        return f"key:{self.host}"
+        """A key is of one host, so its errors are that host's alone; another key has its own."""
+        secret = self.key.reveal() if self.key is not None else ""
+        return f"key:{self.host}:{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,13 @@ class Endpoint:
     def identity(self) -> str:
         """What stays the same across epochs: health and connections are kept under it.
 
-        One gateway or provider may be there several times, as in two tiers with two models.
+        One gateway or provider may be there several times: in two tiers with two models, or with
+        two keys.
         """
         place = f"{self.kind}:{self.address or ''}@{self.base_url}"
-        if self.kind == "participant" or not (self.tier or self.default_model):
+        if self.kind == "participant":
             return place
-        return f"{place}#{self.tier}:{self.default_model or ''}"
+        return f"{place}#{self.tier}:{self.default_model or ''}#{self.credentials.group}"
 
     def serves(self, model: str) -> bool:
         """Whether a request for *model* may be sent here."""

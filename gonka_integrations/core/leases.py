@@ -206,6 +206,8 @@ class Outlook:
     Attributes:
         due: Until some endpoint is back in service, None when none ever will be for this call.
         next_probe: Until a failing endpoint may be tried before its time, None when none may.
+        asked: Until an endpoint that asked to be left alone takes requests again, None when the
+            call's endpoints are out for other reasons.
         busy: Whether an endpoint in service is merely full.
         warm: Whether some endpoint has served before.
         untried: Whether an endpoint in service has not been tried by this call.
@@ -213,6 +215,7 @@ class Outlook:
 
     due: float | None
     next_probe: float | None
+    asked: float | None
     busy: bool
     warm: bool
     untried: bool

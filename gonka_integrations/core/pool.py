@@ -221,6 +221,7 @@ class EndpointPool:
         with self._lock:
             now = self.clock()
             due: float | None = None
+            asked: float | None = None
             busy = failing = warm = untried = False
             for state in self._members.candidates(want, now):
                 health = state.health
@@ -231,11 +232,15 @@ class EndpointPool:
                     due = now if due is None else min(due, now)
                     continue
                 failing = failing or health.may_be_probed()
+                if health.reason == Health.FULL.name:
+                    rest = health.out_until - now
+                    asked = rest if asked is None else min(asked, rest)
                 due = health.out_until if due is None else min(due, health.out_until)
             next_probe = max(0.0, self._last_probe + self._probe_interval - now)
             return Outlook(
                 due=None if due is None else max(0.0, due - now),
                 next_probe=next_probe if failing else None,
+                asked=asked,
                 busy=busy,
                 warm=warm,
                 untried=untried,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ..errors import GonkaConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .endpoints import Endpoint
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,9 @@ class CallOptions:
         max_retries: Attempts after the first, over all endpoints.
         hedge_after: Start a second attempt when the first has no content by then.
         extra_headers: Headers for gateways and providers.
+
+    Raises:
+        GonkaConfigError: A header cannot be sent; names it, not its value.
     """
 
     timeout: float | None = None
@@ -30,6 +39,19 @@ class CallOptions:
     max_retries: int | None = None
     hedge_after: float | None = None
     extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (self.extra_headers or {}).items():
+            if not (_is(_NAME, name) and _is(_VALUE, value)):
+                raise GonkaConfigError(
+                    f"extra_headers: {name!r} cannot be sent: names are ASCII without blanks, "
+                    "values are Latin-1 text of one line",
+                    field="extra_headers",
+                )
+
+
+def _is(form: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and form.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,13 +148,14 @@ TABLE: tuple[Rule, ...] = (
         "node", (400,), r"Prompt hash mismatch|Failed to compute prompt hash",
         _A.OTHER_HOST, _H.SHARE,
     ),
-    # The account on the classic path.
+    # The account on the classic path. One host alone may lie, lag behind, or have another key in
+    # front of it: the account is to blame when two agree.
     _rule(
         "node", (401,), r"PubKey", _A.CONFIRM, _H.OK, _WRONG_KEY, refresh=True,
     ),
     _rule("node", (401,), r"TransferSignature", _A.OTHER_HOST, _H.SOFT),
     _rule(
-        "node", (402,), "", _A.OTHER_CREDENTIALS, _H.OK,
+        "node", (402,), "", _A.CONFIRM, _H.OK,
         "add funds to the account, or lower max_tokens",
     ),
     _rule(
@@ -162,14 +163,13 @@ TABLE: tuple[Rule, ...] = (
         "this host is not on the chain's list of transfer agents", refresh=True,
     ),
     _rule(
-        "node", (403,), r"restricted until block height", _A.OTHER_CREDENTIALS, _H.OK,
+        "node", (403,), r"restricted until block height", _A.CONFIRM, _H.OK,
         "the network admits only listed developers for now",
     ),
     _rule(
         "node", (404, 500), r"account not found|participant not found|account has no public key",
-        _A.OTHER_CREDENTIALS, _H.OK, _NO_ACCOUNT,
+        _A.CONFIRM, _H.OK, _NO_ACCOUNT,
     ),
-    # One host alone may have another key in front of it: the account is to blame when two agree.
     _rule("node", (401,), "", _A.CONFIRM, _H.OK, _WRONG_KEY),
     _rule("node", (404,), r"model", _A.OTHER_HOST, _H.MODEL, refresh=True),
     # A proxy that lacks the route says nothing of the request.

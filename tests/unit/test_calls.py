@@ -327,6 +327,22 @@ class TestFailover:
         world.complete()
         assert world.state("host0")["out_for_seconds"] == 120
 
+    @pytest.mark.parametrize("seconds", [10, 29])
+    def test_a_new_pool_waits_as_long_as_its_only_host_asks(
+        self, asynchronous: bool, seconds: int
+    ) -> None:
+        world = World(node(1), asynchronous=asynchronous)
+        world.script(host1=[answers(429, retry_after=str(seconds)), says("Hello")])
+        assert text_of(world.complete()) == "Hello"
+        assert world.clock() == pytest.approx(1000 + seconds, abs=1.0)
+
+    def test_but_not_for_longer_than_an_outage(self, asynchronous: bool) -> None:
+        world = World(node(1), asynchronous=asynchronous)
+        world.script(host1=answers(429, retry_after="100"))
+        with pytest.raises(errors.GonkaRateLimitError):
+            world.complete()
+        assert world.clock() < 1001
+
     def test_the_last_host_left_is_asked_again_after_a_pause(self, asynchronous: bool) -> None:
         world = World(node(1), asynchronous=asynchronous)
         world.script(host1=[answers(503), answers(503), says("Hello")])
@@ -338,6 +354,18 @@ class TestFailover:
         world.script(host0=Says(before=5.0), host1=says())
         answer = world.complete(first_token_timeout=2.0)
         assert answer.served.attempts[0].seconds == pytest.approx(2.0)
+
+    def test_a_hurried_call_does_not_put_hosts_out_for_others(self, world: World) -> None:
+        world.script(host0=Says(before=5.0), host1=says())
+        world.complete(first_token_timeout=2.0)
+        state = world.state("host0")
+        assert state["out_because"] == ""
+        assert state["latency_seconds"] == pytest.approx(2.0)  # but it is known to be slow
+
+    def test_a_call_that_waits_as_long_as_all_does(self, world: World) -> None:
+        world.script(host0=Says(before=1e9), host1=says())
+        world.complete(first_token_timeout=60.0)
+        assert world.state("host0")["out_because"] == "hard"
 
     def test_one_silent_host_gets_a_share_of_the_time(self, world: World) -> None:
         world.script(host0=Says(before=1e9), host1=says())
@@ -546,17 +574,22 @@ class TestErrors:
         assert not any(world.state(f"host{n}")["out_because"] for n in range(5))
 
     def test_no_money(self, world: World) -> None:
-        world.script(host0=answers(402, "Insufficient balance"))
+        world.script(host0=answers(402, "Insufficient balance"), host1=answers(402))
         with pytest.raises(errors.GonkaInsufficientBalanceError, match="add funds"):
             world.complete()
-        assert world.asked() == ["host0"]
+        assert sorted(world.asked()) == ["host0", "host1"]
+
+    def test_one_host_alone_is_not_believed_about_the_account(self, world: World) -> None:
+        world.script(host0=answers(402, "Insufficient balance"), host1=says())
+        assert world.complete().served.failovers == 1
+        assert world.complete().served.endpoint
 
     def test_no_money_but_a_fallback(self, asynchronous: bool) -> None:
         world = World(node(1), node(2), provider(), asynchronous=asynchronous)
         world.script(host1=answers(402), host2=answers(402), prov0=says())
         answer = world.complete()
         assert (answer.served.kind, answer.served.tier, len(answer.served.attempts)) == (
-            "provider", 1, 2,
+            "provider", 1, 3,
         )  # fmt: skip
 
     def test_everything_down_lists_each_and_why(self, asynchronous: bool) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from made import account, gateway, node, provider
 
-from gonka_integrations.core.endpoints import Endpoint
+from gonka_integrations.core.endpoints import Bearer, Endpoint
+from gonka_integrations.core.secrets import Secret
+from gonka_integrations.core.served import CallOptions
+from gonka_integrations.errors import GonkaConfigError
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,29 @@ def test_endpoints_of_one_account_share_its_errors_and_keys_do_not() -> None:
     assert node(1).credentials.group == node(2).credentials.group
     assert node(1).credentials.group != node(1, key=2).credentials.group
     assert gateway(0).credentials.group != gateway(1).credentials.group
+
+
+def test_two_keys_of_one_gateway_are_two_endpoints() -> None:
+    """Each has its own quota, and its own errors."""
+    one, same = gateway(), gateway()
+    other = replace(one, credentials=Bearer(Secret("another"), one.credentials.host))  # type: ignore[union-attr]
+    assert one.identity == same.identity != other.identity
+    assert one.credentials.group != other.credentials.group
+    assert "another" not in other.identity + other.credentials.group
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"a b": "x"}, {"": "x"}, {"X-Ü": "x"}, {"X-A": "x\r\nX-B: y"}, {"X-A": "✓"}, {"X-A": 5}],
+)
+def test_headers_that_cannot_be_sent(headers: dict[str, Any]) -> None:
+    with pytest.raises(GonkaConfigError, match="extra_headers") as caught:
+        CallOptions(extra_headers=headers)
+    assert caught.value.field == "extra_headers"
+
+
+def test_headers_that_can_be_sent() -> None:
+    CallOptions(extra_headers={"X-Trace-Id": "a\tb é", "x_y": ""})
 
 
 def test_shown_without_keys() -> None:
