@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ _SPELLINGS = {
     "max_completion_tokens": "max_tokens",
     "request_timeout": "timeout",
     "stop_sequences": "stop",
+    "openai_api_base": "base_url",
+    "openai_api_key": "api_key",
     "default_max_concurrent": "max_concurrent",
     "reasoning_replay": "replay_reasoning",
     "session": "given_session",
@@ -29,6 +32,12 @@ _SPELLINGS = {
 """Spellings that other classes use -> field."""
 
 _ALIKE = 0.8
+_SECRET = re.compile(
+    r"(api|private|secret|access|signing)_?key|secret|password|passphrase|mnemonic|credential"
+    r"|(auth|access|bearer|api)_?token|authorization",
+    re.IGNORECASE,
+)
+"""Names of what must not get into a request's body, or be shown."""
 
 
 def named(cls: type[BaseModel], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,9 +72,10 @@ def rest_in(cls: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     extra = dict(values.get("model_kwargs") or {})
     for name in unknown:
         close = difflib.get_close_matches(name, cls.model_fields, n=1, cutoff=_ALIKE)
-        if close and close[0] in SECRETS:
+        if _SECRET.search(name) or (close and close[0] in SECRETS):
+            meant = close[0] if close and close[0] in SECRETS else "api_key' or 'private_key"
             raise GonkaConfigError(
-                f"{cls.__name__} has no argument {name!r}; did you mean {close[0]!r}? It was not "
+                f"{cls.__name__} has no argument {name!r}; did you mean '{meant}'? It was not "
                 "taken as a request parameter, since it may be a secret.",
                 field=name,
             )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..config import GonkaConfig
     from ..core.session import GonkaSession
 
-_ANSWER = ("stop", "thinking", "extra_body", "replay_reasoning")
+_ANSWER = ("stop", "thinking", "extra_body", "replay_reasoning", "output_version")
 _OWN_DATA = ("model_kwargs", "extra_body", "stop", "logit_bias", "metadata", "tags", "profile")
 _WATCHED = frozenset({*CONNECTION, "model", "base_config", "given_session"})
 

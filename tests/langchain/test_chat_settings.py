@@ -43,6 +43,7 @@ def test_model_has_two_names():
         ("stop_sequences", "stop", ["x"]),
         ("reasoning_replay", "replay_reasoning", "never"),
         ("default_max_concurrent", "max_concurrent", 2),
+        ("openai_api_base", "base_url", "http://127.0.0.1:1/v1"),
     ],
 )
 def test_spellings_of_other_classes(spelling, field, value):
@@ -70,6 +71,23 @@ def test_a_misspelt_secret_is_not_sent():
     with pytest.raises(GonkaConfigError, match="did you mean 'private_key'") as raised:
         ChatGonka(privat_key=KEY)
     assert KEY[2:] not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["gonka_api_key", "groq_api_key", "mnemonic", "auth_token", "secret", "apikey"]
+)
+def test_what_may_be_a_secret_is_not_sent(name):
+    """Arguments of other classes, which would be in every request and in every repr."""
+    with pytest.raises(GonkaConfigError, match="may be a secret") as raised:
+        ChatGonka(**{name: "sk-other"})
+    assert raised.value.field == name
+    assert "sk-other" not in str(raised.value)
+
+
+def test_the_key_by_the_name_of_other_classes():
+    chat = ChatGonka(model="m", openai_api_base="http://127.0.0.1:1/v1", openai_api_key="sk-other")
+    assert chat.config.gateways[0].api_key.reveal() == "sk-other"
+    assert "sk-other" not in repr(chat)
 
 
 def test_given_both_ways():
@@ -195,11 +213,12 @@ def test_cache_keys_follow_the_model(model):
             chat.model_copy(update={"temperature": 0.7}),
             chat.model_copy(update={"model_name": "gonka/test-model", "seed": 3}),
             model(cache=cache, some_parameter=1),
+            model(cache=cache, output_version="v1"),
         ]
     for other in others[:2]:
         assert other.invoke("q").response_metadata["id"] != first.response_metadata["id"]
     keys = {chat._get_llm_string()} | {other._get_llm_string() for other in others}
-    assert len(keys) == 4
+    assert len(keys) == 5
     chat.temperature = 0.9
     assert chat._get_llm_string() not in keys
 
