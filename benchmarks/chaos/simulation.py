@@ -20,9 +20,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gonka_integrations.core.attempts import AttemptPlan, Pause, RetryBudget, RetryPolicy
+from gonka_integrations.core.attempts import AttemptPlan, Pause
 from gonka_integrations.core.endpoints import Bearer, Endpoint
 from gonka_integrations.core.pool import EndpointPool, Outcome
+from gonka_integrations.core.retries import RetryBudget, RetryPolicy
 from gonka_integrations.core.verdicts import judge_failure
 
 from ..common.stats import quantile

@@ -12,8 +12,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from .connections import DRAIN_FOR, FORBIDDEN, KEEP_FOR, origin_of
 from .connections_async import park, ready_context
+from .httpcore_wire import DRAIN_FOR, FORBIDDEN, KEEP_FOR, origin_of
 from .proxies import proxy_for
 from .racing import arace
 from .url_policy import host_ip, is_forbidden_ip

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from .connections import (
+from .http_stack import httpcore
+from .httpcore_wire import (
     DRAIN_FOR,
     check_peer,
     core_request,
@@ -20,7 +21,6 @@ from .connections import (
     pool_options,
     proxy_options,
 )
-from .http_stack import httpcore
 from .proxies import proxy_for
 from .racing import arace
 from .wire import Wait

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .attempts import RetryBudget, RetryPolicy
     from .pool import EndpointPool
+    from .retries import RetryBudget, RetryPolicy
     from .served import AttemptRecord, CallOptions
     from .signing import TimestampSource
     from .wire import WireFailure

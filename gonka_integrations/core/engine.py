@@ -5,11 +5,11 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .attempts import RetryBudget, RetryPolicy
 from .context import CallContext
 from .hooks import call_hook
 from .network import Network
 from .pool import EndpointPool
+from .retries import RetryBudget, RetryPolicy
 from .served import AttemptRecord, CallOptions
 from .signing import TimestampSource
 from .telemetry import observer

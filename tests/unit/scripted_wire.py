@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from made import FakeClock
 from streamed import spoken
 
-from gonka_integrations.core.attempts import RetryBudget, RetryPolicy
 from gonka_integrations.core.calls import Call, Completion
 from gonka_integrations.core.context import CallContext
 from gonka_integrations.core.effects import Flow, adrive, drive
 from gonka_integrations.core.endpoints import Endpoint
 from gonka_integrations.core.pool import EndpointPool
+from gonka_integrations.core.retries import RetryBudget, RetryPolicy
 from gonka_integrations.core.served import AttemptRecord, CallOptions
 from gonka_integrations.core.signing import TimestampSource
 from gonka_integrations.core.streams import OpenStream

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from made import FakeClock, gateway, node, provider
 
-from gonka_integrations.core.attempts import AttemptPlan, Pause, RetryBudget, RetryPolicy
+from gonka_integrations.core.attempts import AttemptPlan, Pause
 from gonka_integrations.core.endpoints import Endpoint
 from gonka_integrations.core.pool import EndpointPool, Lease, Outcome, Want
+from gonka_integrations.core.retries import RetryBudget, RetryPolicy
 from gonka_integrations.core.verdicts import Action, Health, Verdict, judge_failure, judge_status
 
 

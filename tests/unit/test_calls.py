@@ -13,8 +13,8 @@ from scripted_wire import Part, Says, World, answers, refuses, says, text_of
 from streamed import HEAD, chunk, completion, finish, role, spoken, sse, text, usage
 
 from gonka_integrations import errors
-from gonka_integrations.core.attempts import RetryPolicy
 from gonka_integrations.core.endpoints import Endpoint, Signed
+from gonka_integrations.core.retries import RetryPolicy
 from gonka_integrations.core.served import CallOptions
 from gonka_integrations.core.signing import sign_request
 from gonka_integrations.core.wire import WireFailure

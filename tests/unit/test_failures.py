@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from made import account, gateway, node
 
-from gonka_integrations.core.attempts import RetryPolicy
 from gonka_integrations.core.block_time import parse_time_ns
-from gonka_integrations.core.connections import (
+from gonka_integrations.core.failures import retry_after
+from gonka_integrations.core.http_stack import httpcore
+from gonka_integrations.core.httpcore_wire import (
     FORBIDDEN,
     check_peer,
     failure_of,
@@ -22,8 +23,7 @@ from gonka_integrations.core.connections import (
     origin_of,
     proxy_options,
 )
-from gonka_integrations.core.failures import retry_after
-from gonka_integrations.core.http_stack import httpcore
+from gonka_integrations.core.retries import RetryPolicy
 from gonka_integrations.core.served import AttemptRecord, ServedBy
 from gonka_integrations.core.wire import Wait, WireFailure, WireRequest
 
