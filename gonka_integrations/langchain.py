@@ -19,13 +19,14 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 
+from ._langchain.answer_check import AnswerRefusedError
 from ._langchain.blocks import register
 from ._langchain.generation import GonkaGeneration
 from ._langchain.messages import to_wire
 from ._langchain.missing import MissingToolCallError
 from ._langchain.registration import register_with_langchain
 from ._langchain.schemas import fit_tools, tool_names, wire_tool, wire_tool_choice
-from ._langchain.structured import AnswerRefusedError, Method, bound_arguments, chain, parser_for
+from ._langchain.structured import Method, bound_arguments, chain
 from ._langchain.tokens import count_messages, count_text, token_ids
 
 __all__ = ["AnswerRefusedError", "ChatGonka", "MissingToolCallError", "register_with_langchain"]
@@ -320,7 +321,7 @@ class ChatGonka(GonkaGeneration):
             method: "function_calling" asks for the call of a tool, "json_schema" has the server
                 enforce the schema, "json_mode" asks for some JSON (say in the prompt which).
             include_raw: Whether to return `{"raw", "parsed", "parsing_error"}` and raise nothing
-                that concerns the answer.
+                that concerns the answer; in streams, `raw` in pieces and then the other two.
             strict: Whether the schema is sent in the strict dialect.
             **kwargs: Further arguments of every call.
 
@@ -328,6 +329,8 @@ class ChatGonka(GonkaGeneration):
             GonkaConfigError: The schema cannot be sent: it is recursive, too deep or too large.
             MissingToolCallError: When called: the model answered in text, twice.
             AnswerRefusedError: When called: the model refused.
+            OutputParserException: When called: the answer is no object, or was cut.
+            ValueError: When called: the object does not fit the schema.
         """
         gateway = bool(self.config.gateways)
         bound = bound_arguments(schema, method, strict, gateway=gateway) | kwargs
@@ -335,7 +338,7 @@ class ChatGonka(GonkaGeneration):
             llm = self.bind_tools([schema], strict=strict, **bound)
         else:
             llm = super().bind(**bound)
-        return chain(llm, parser_for(schema, method), include_raw=include_raw)
+        return chain(llm, schema, method, include_raw=include_raw)
 
     def get_token_ids(self, text: str) -> list[int]:
         """As many numbers as *text* has tokens, by estimate; exact with `custom_get_token_ids`."""

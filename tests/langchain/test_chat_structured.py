@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from functools import reduce
+from operator import add
 from typing import Annotated, Literal, TypedDict
 
 import pytest
@@ -99,6 +102,122 @@ async def test_every_schema(routed, method, include_raw, schema):
             assert parsed.home.kind == "home"
         else:
             assert parsed == {"name": "name"}
+
+
+class OldAddress(BaseModelV1):
+    street: str
+
+
+class OldResident(BaseModelV1):
+    """A person, by old pydantic."""
+
+    name: str
+    home: OldAddress
+
+
+class DictAddress(TypedDict):
+    street: str
+
+
+class DictResident(TypedDict):
+    """A person."""
+
+    name: str
+    home: DictAddress
+
+
+RESIDENTS = {
+    "pydantic": Person,
+    "pydantic v1": OldResident,
+    "typed": DictResident,
+    "json": {
+        "title": "Person",
+        "description": "A person.",
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "home": {"$ref": "#/$defs/Home"}},
+        "required": ["name", "home"],
+        "$defs": {"Home": {"type": "object", "properties": {"street": {"type": "string"}}}},
+    },
+}
+ANN = {"name": "Ann", "home": {"street": "Elm"}}
+
+
+def saying(arguments, finish_reason=None):
+    """A model that says this, as a call where it has a tool, as text where it has none."""
+
+    def respond(request):
+        if not request.get("tools"):
+            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            return Reply(text, finish_reason=finish_reason or "stop")
+        name = request["tools"][0]["function"]["name"]
+        calls = [ToolCall(name, arguments)]
+        return Reply(None, tool_calls=calls, finish_reason=finish_reason or "tool_calls")
+
+    return respond
+
+
+WAYS = ("invoke", "ainvoke", "stream", "astream")
+
+
+async def given(chain, way, prompt="json, please"):
+    """What a chain gives: the last piece of a stream, or all of them added up."""
+    if way == "invoke":
+        return chain.invoke(prompt)
+    if way == "ainvoke":
+        return await chain.ainvoke(prompt)
+    pieces = (
+        list(chain.stream(prompt))
+        if way == "stream"
+        else [piece async for piece in chain.astream(prompt)]
+    )
+    return reduce(add, pieces) if "raw" in dict(pieces[0]) else pieces[-1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schema", RESIDENTS.values(), ids=RESIDENTS.keys())
+@pytest.mark.parametrize("include_raw", [False, True])
+async def test_every_combination(model, devnet, method, schema, include_raw):
+    """Method, schema, content and report, each invoked and streamed, in both worlds."""
+    devnet.responder = saying(ANN)
+    for version, way in itertools.product(("v0", "v1"), WAYS):
+        chat = model(output_version=version)
+        chain = chat.with_structured_output(schema, method=method, include_raw=include_raw)
+        result = await given(chain, way)
+        if include_raw:
+            assert list(result) == ["raw", "parsed", "parsing_error"]
+            assert result["parsing_error"] is None
+            assert result["raw"].response_metadata["gonka"]
+            result = result["parsed"]
+        if isinstance(schema, type) and schema is not DictResident:
+            assert isinstance(result, schema)
+            assert (result.name, result.home.street) == ("Ann", "Elm")
+        else:
+            assert result == ANN
+
+
+BAD = {
+    "cut": ('{"name": "An', "length", "cut at the token limit"),
+    "unfit": ({"name": "Ann"}, None, "home"),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("include_raw", [False, True])
+@pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
+async def test_an_answer_that_is_not_the_object(model, devnet, method, include_raw, case):
+    """Half an object is none, and streams do not end as if nothing had been asked for."""
+    said, finish, told = case
+    devnet.responder = saying(said, finish)
+    chain = model().with_structured_output(Person, method=method, include_raw=include_raw)
+    for way in WAYS:
+        if include_raw:
+            result = await given(chain, way)
+            assert result["parsed"] is None
+            assert told in str(result["parsing_error"])
+            assert result["raw"].response_metadata["gonka"]
+        else:
+            with pytest.raises(ValueError, match=told):
+                await given(chain, way)
 
 
 def test_old_pydantic(routed):
