@@ -1,4 +1,4 @@
-"""One inference call from its first attempt to its answer, as flows (see `effects`)."""
+"""One call from its first attempt to its answer, over as many endpoints as it takes (see `effects`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .attempt import Attempt
 from .attempts import AttemptPlan, Pause
 from .block_time import learn_block_time
-from .chunks import ChunkReader, read_completion
-from .dialect import injected_by
-from .effects import Close, Finish, Open, Park, Race, Read
-from .failures import call_error, failed_verdict, retry_after, status_failure
+from .effects import Close, Park, Race, Read
+from .failures import call_error, failed_verdict, retry_after
 from .leases import Outcome
 from .requests import RequestBuilder
 from .served import AttemptRecord, CallOptions, ServedBy
-from .streams import OpenStream
 from .verdicts import Health
 from .wire import Wait, WireFailure
 
@@ -33,20 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _logger = logging.getLogger("gonka_integrations.calls")
 _LARGEST = 64 * 1024 * 1024
-_OK = range(200, 300)
-
-
-@dataclass(slots=True)
-class Completion:
-    """A whole answer.
-
-    Attributes:
-        data: OpenAI ``chat.completion`` object.
-        served: Who served it.
-    """
-
-    data: dict[str, Any]
-    served: ServedBy
+OK = range(200, 300)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,15 +76,12 @@ class Call:
 
     # Flows.
 
-    def complete(self) -> Flow[Completion]:
-        """The whole answer, whatever it takes."""
-        return self._run(self._complete_once)
+    def run(self, once: Callable[[Attempt], Flow[T]]) -> Flow[T]:
+        """Try endpoint after endpoint, each with *once*, until one gives a result.
 
-    def open(self) -> Flow[OpenStream]:
-        """A stream that has begun to say something."""
-        return self._run(self._open_once)
-
-    def _run(self, once: Callable[[Attempt], Flow[T]]) -> Flow[T]:
+        Raises:
+            GonkaCallError: None did; lists what was tried.
+        """
         try:
             while True:
                 step = self.plan.next()
@@ -168,9 +149,13 @@ class Call:
                 attempts[lane].outrun = True
                 self.records.insert(0, attempts[lane].record("outrun"))
 
-        contest = Race(self._guarded(once, attempt), after, second, lose, _dispose)
+        contest = Race(self._guarded(once, attempt), after, second, lose, self.dispose)
         result: T | None = yield contest
         return result
+
+    def dispose(self, result: Any) -> Flow[None]:  # noqa: ARG002 - for those that have more
+        """Let go of a result that came second."""
+        yield from ()
 
     def _let_go(self, attempt: Attempt) -> None:
         """Settle an attempt without an outcome: outrun by another, or the caller went away."""
@@ -179,72 +164,7 @@ class Call:
         else:
             attempt.settle_cancelled()
 
-    def _complete_once(self, attempt: Attempt) -> Flow[Completion]:
-        stream = self._streams_inside()
-        exchange = yield from self._send(attempt, stream=stream)
-        if stream:
-            reader = self._reader(attempt)
-            yield from self._read_to_end(attempt, exchange, reader)
-            data = reader.completion()
-        else:
-            body = yield from self.read_body(exchange, attempt.wait)
-            data = read_completion(body, injected_by(attempt.endpoint, self.payload))
-        self.note_served(attempt)
-        attempt.settle_served()
-        yield Finish(exchange)
-        served = self.served_by(attempt)
-        served.total_seconds = self.context.pool.clock() - self.started
-        return Completion(data, served)
-
-    def _read_to_end(self, attempt: Attempt, exchange: Exchange, reader: ChunkReader) -> Flow[None]:
-        while not reader.over:
-            try:
-                self.set_wait(attempt, reader)
-                data = yield Read(exchange)
-                reader.take(data)
-            except WireFailure:
-                if not reader.assembler.finished:
-                    raise
-                return
-            if reader.content_seen and attempt.first_token is None:
-                attempt.content()
-            if not data:
-                return
-
-    def _open_once(self, attempt: Attempt) -> Flow[OpenStream]:
-        exchange = yield from self._send(attempt, stream=True)
-        reader = self._reader(attempt)
-        chunks: list[dict[str, Any]] = []
-        while not reader.content_seen:
-            self.set_wait(attempt, reader)
-            data = yield Read(exchange)
-            chunks += reader.take(data)
-        attempt.content()
-        self.note_served(attempt)
-        attempt.lease.handed_on = True
-        return OpenStream(self, attempt, exchange, reader, chunks, self.served_by(attempt))
-
-    def _reader(self, attempt: Attempt) -> ChunkReader:
-        wanted = self.payload.get("n")
-        attempt.reader = ChunkReader(
-            injected_by(attempt.endpoint, self.payload),
-            choices=wanted if type(wanted) is int else 1,
-        )
-        return attempt.reader
-
     # Steps of an attempt.
-
-    def _send(self, attempt: Attempt, *, stream: bool) -> Flow[Exchange]:
-        request = yield from self.requests.chat(
-            attempt.endpoint, attempt.wait, stream=stream, bare=attempt.lease.state.bare_streams
-        )
-        attempt.wait.until = self.plan.first_token_limit(self.limit("first_token_timeout"))
-        exchange: Exchange = yield Open(request)
-        attempt.exchange = exchange
-        if exchange.status not in _OK:
-            body = yield from self.read_body(exchange, attempt.wait)
-            raise status_failure(exchange, body)
-        return exchange
 
     def read_body(self, exchange: Exchange, wait: Wait) -> Flow[bytes]:
         """A whole body, within bounds of time and size."""
@@ -256,7 +176,7 @@ class Call:
                 raise WireFailure("too_large", f"an answer of more than {_LARGEST} bytes")
             parts.append(data)
             wait.until = self.plan.first_token_limit(self.limit("idle_timeout"))
-            _in_time(wait)
+            in_time(wait)
         return b"".join(parts)
 
     def _failed(self, attempt: Attempt, failure: WireFailure) -> Flow[None]:
@@ -307,22 +227,6 @@ class Call:
         waited = attempt.seconds()
         return waited if waited < min(limits.first_token_timeout, share * limits.timeout) else None
 
-    def set_wait(self, attempt: Attempt, reader: ChunkReader) -> None:
-        """How long the next read may take: to the first content, to the next, to the very end.
-
-        Raises:
-            WireFailure: That time is over. Reading from an endpoint that never stops sending never
-                waits, so it would not notice.
-        """
-        now, wait = self.context.pool.clock(), attempt.wait
-        if reader.assembler.finished:
-            if attempt.tail_until is None:
-                attempt.tail_until = now + _TAIL
-            wait.until = min(attempt.tail_until, self.plan.deadline)
-        elif reader.content_seen:
-            wait.until = min(now + self.limit("idle_timeout"), self.plan.deadline)
-        _in_time(wait)
-
     def note_served(self, attempt: Attempt) -> None:
         """Record the attempt that serves the call."""
         self.records.append(attempt.record("served"))
@@ -339,20 +243,12 @@ class Call:
         served.first_token_seconds = attempt.lease.started + first - self.started
         return served
 
-    def _streams_inside(self) -> bool:
-        payload = self.payload
-        spoken = payload.get("audio") or "audio" in (payload.get("modalities") or ())
-        return self.context.stream_internally and not spoken
 
+def in_time(wait: Wait) -> None:
+    """Reading from an endpoint that never stops sending never waits, so it would not notice.
 
-_TAIL = 2.0
-
-
-def _in_time(wait: Wait) -> None:
+    Raises:
+        WireFailure: The time is over.
+    """
     if wait.clock() >= wait.until:
         raise WireFailure("timeout", "it goes on and on")
-
-
-def _dispose(result: Completion | OpenStream) -> Flow[None]:
-    if isinstance(result, OpenStream):
-        yield from result.close()

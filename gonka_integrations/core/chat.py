@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .calls import Call, Completion
+from .chat_calls import ChatCall, Completion
 from .effects import adrive, drive
 from .served import AttemptRecord, CallOptions, ServedBy
 
@@ -64,14 +64,14 @@ class Chat:
             GonkaCallError: No endpoint could serve; the subclass says why.
         """
         self._prepare()
-        return drive(Call(self._context, payload, options).complete(), self._network.blocking())
+        return drive(ChatCall(self._context, payload, options).complete(), self._network.blocking())
 
     async def acomplete(
         self, payload: Mapping[str, Any], options: CallOptions = _SESSION
     ) -> Completion:
         """`complete` for event loops."""
         connections = await self._ready()
-        return await adrive(Call(self._context, payload, options).complete(), connections)
+        return await adrive(ChatCall(self._context, payload, options).complete(), connections)
 
     def stream(self, payload: Mapping[str, Any], options: CallOptions = _SESSION) -> ChatStream:
         """The answer as it is made; returns when the first content is here.
@@ -81,7 +81,7 @@ class Chat:
         """
         self._prepare()
         connections = self._network.blocking()
-        opened = drive(Call(self._context, payload, options).open(), connections)
+        opened = drive(ChatCall(self._context, payload, options).open(), connections)
         return ChatStream(opened, connections, self)
 
     async def astream(
@@ -89,7 +89,7 @@ class Chat:
     ) -> AsyncChatStream:
         """`stream` for event loops."""
         connections = await self._ready()
-        opened = await adrive(Call(self._context, payload, options).open(), connections)
+        opened = await adrive(ChatCall(self._context, payload, options).open(), connections)
         return AsyncChatStream(opened, connections, self)
 
     async def _ready(self) -> Any:

@@ -52,7 +52,7 @@ class Forward(Call):
 
     def answer(self) -> Flow[Answer]:
         """The answer as it came."""
-        return self._run(self._forward_once)
+        return self.run(self._forward_once)
 
     def verdict(self, kind: EndpointKind, failure: WireFailure) -> Verdict:
         """As of `Call`; that a route is missing says nothing of the endpoint."""

@@ -13,7 +13,7 @@ from .wire import WireFailure
 
 if TYPE_CHECKING:
     from .attempt import Attempt
-    from .calls import Call
+    from .chat_calls import ChatCall
     from .chunks import ChunkReader
     from .effects import Flow
     from .served import ServedBy
@@ -30,7 +30,7 @@ class OpenStream:
         ended: Whether nothing more will come.
     """
 
-    _call: Call
+    _call: ChatCall
     _attempt: Attempt
     _exchange: Exchange
     _reader: ChunkReader

@@ -17,7 +17,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .calls import Call
+from .chat_calls import ChatCall
 from .effects import adrive, drive
 from .forwarding import Answer, Forward
 from .http_stack import httpx
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from .call_errors import GonkaStatusError
-    from .calls import Completion
+    from .chat_calls import Completion
     from .engine import Engine
     from .served import ServedBy
     from .streams import OpenStream
@@ -91,7 +91,7 @@ def _flow_for(engine: Engine, request: httpx.Request, body: bytes) -> tuple[Any,
     path = urlsplit(str(request.url)).path
     payload = _json_object(body)
     if request.method == "POST" and path.endswith(_COMPLETIONS) and payload is not None:
-        call = Call(engine.context, payload, _options(request))
+        call = ChatCall(engine.context, payload, _options(request))
         return (call.open(), True) if payload.get("stream") else (call.complete(), False)
     forward = Forward(
         engine.context,

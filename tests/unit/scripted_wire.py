@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from made import FakeClock
 from streamed import spoken
 
-from gonka_integrations.core.calls import Call, Completion
+from gonka_integrations.core.chat_calls import ChatCall, Completion
 from gonka_integrations.core.context import CallContext
 from gonka_integrations.core.effects import Flow, adrive, drive
 from gonka_integrations.core.endpoints import Endpoint
@@ -212,9 +212,9 @@ class World:
             return drive(flow, self.connections)  # type: ignore[arg-type]
         return asyncio.run(adrive(flow, _Awaited(self.connections)))  # type: ignore[arg-type]
 
-    def call(self, payload: Mapping[str, Any] | None = None, **options: Any) -> Call:
+    def call(self, payload: Mapping[str, Any] | None = None, **options: Any) -> ChatCall:
         request = {"model": "llama", "messages": [{"role": "user", "content": "Hi"}]}
-        return Call(self.context, request | dict(payload or {}), CallOptions(**options))
+        return ChatCall(self.context, request | dict(payload or {}), CallOptions(**options))
 
     def complete(self, payload: Mapping[str, Any] | None = None, **options: Any) -> Completion:
         return self.run(self.call(payload, **options).complete())
