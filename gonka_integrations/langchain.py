@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     import langchain_core  # noqa: F401 - said better here than by the first import below
@@ -28,6 +28,11 @@ from ._langchain.registration import register_with_langchain
 from ._langchain.schemas import fit_tools, tool_names, wire_tool, wire_tool_choice
 from ._langchain.structured import Method, bound_arguments, chain
 from ._langchain.tokens import count_messages, count_text, token_ids
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._langchain.signature import ChatArguments
 
 __all__ = ["AnswerRefusedError", "ChatGonka", "MissingToolCallError", "register_with_langchain"]
 
@@ -270,6 +275,10 @@ class ChatGonka(GonkaGeneration):
     Closing:
         `close()` and `aclose()`, or the model as a context manager, let go of connections at once.
     """
+
+    if TYPE_CHECKING:  # the fields say what a model has, not all that it can be made of
+
+        def __init__(self, **arguments: Unpack[ChatArguments]) -> None: ...
 
     def bind_tools(
         self,

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.load import dumps
 from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
 
 from gonka_integrations import ChatGonka, GonkaConfig, GonkaConfigError, GonkaError, GonkaSession
+from gonka_integrations._langchain import arguments
 from gonka_integrations._langchain.lingering import Lingering
+from gonka_integrations._langchain.signature import ChatArguments
 from gonka_integrations.devnet import Devnet
 
 KEY = "0x" + "17" * 32
@@ -48,6 +51,16 @@ def test_model_has_two_names():
 )
 def test_spellings_of_other_classes(spelling, field, value):
     assert getattr(ChatGonka(**{spelling: value}), field) == value
+
+
+def test_type_checkers_know_every_argument():
+    """And no other: what is written down for them is what the constructor takes."""
+    own = set(ChatGonka.model_fields) - set(BaseChatModel.model_fields)
+    named = own - {"base_config", "given_session"} | set(arguments._SPELLINGS)
+    inherited = set(ChatArguments.__optional_keys__) - named
+    assert named <= set(ChatArguments.__optional_keys__)
+    assert "cache" in inherited
+    assert not inherited & own
 
 
 def test_two_spellings_that_disagree():
@@ -96,7 +109,7 @@ def test_given_both_ways():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field"),
+    ("given", "field"),
     [
         ({"private_key": "nonsense"}, "private_key"),
         ({"timeout": -1}, "timeout"),
@@ -105,9 +118,9 @@ def test_given_both_ways():
         ({"config": {}}, "config"),
     ],
 )
-def test_wrong_connections_name_the_field(arguments, field):
+def test_wrong_connections_name_the_field(given, field):
     with pytest.raises(GonkaConfigError, match=field) as raised:
-        ChatGonka(model="m", **arguments)
+        ChatGonka(model="m", **given)
     assert raised.value.field == field
 
 

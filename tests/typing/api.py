@@ -108,8 +108,17 @@ def errors(session: GonkaSession) -> None:
 
 
 def wrappers() -> None:
-    key = SecretStr("key")  # as langchain types its keys; text is taken too
-    chat = ChatGonka(model="m", base_url="https://gateway.example/v1", api_key=key)
+    chat = ChatGonka(
+        model="m",
+        base_url="https://gateway.example/v1",
+        api_key="key",
+        default_headers={"X-Title": "app"},
+        fallbacks=[{"base_url": "https://api.example/v1", "models": {"m": "theirs"}}],
+        profile={"max_input_tokens": 1000},
+    )
+    assert_type(chat.api_key, SecretStr | None)
+    ChatGonka(model_name="m", max_completion_tokens=9, api_key=SecretStr("key"))
+    ChatGonka(config=configuration(), private_key="00" * 32, stop_sequences=["."])
     assert_type(str(chat.invoke("Hello").text), str)
     llm = GonkaLLM(model="m", base_url="https://gateway.example/v1", api_key="key")
     assert_type(llm.complete("Hello").text, str)

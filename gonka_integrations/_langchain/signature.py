@@ -1,0 +1,105 @@
+"""What ChatGonka's constructor takes, for type checkers and editors.
+
+The fields say what a model has; a key may be given as text and is had as a secret, and arguments
+have other spellings. Nothing here is used at run time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from langchain_core.caches import BaseCache
+    from langchain_core.callbacks import Callbacks
+    from langchain_core.language_models.model_profile import ModelProfile
+    from langchain_core.rate_limiters import BaseRateLimiter
+    from pydantic import SecretStr
+
+    from ..config import GatewaySpec, GonkaConfig, ProviderSpec
+    from ..core.keys import PrivateKey, Signer
+    from ..core.secrets import Secret
+    from ..core.session import GonkaSession
+
+    Key = str | SecretStr | Secret
+
+
+class ChatArguments(TypedDict, total=False):
+    """Arguments of `ChatGonka`, which describes them; None means "not given"."""
+
+    model: str | None
+    temperature: float | None
+    max_tokens: int | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    repetition_penalty: float | None
+    seed: int | None
+    n: int | None
+    stop: list[str] | str | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    logit_bias: Mapping[str, float] | None
+    reasoning_effort: str | None
+    thinking: bool | None
+    service_tier: str | None
+    parallel_tool_calls: bool | None
+    user: str | None
+    model_kwargs: dict[str, Any]
+    extra_body: Mapping[str, Any] | None
+    default_headers: Mapping[str, str | SecretStr] | None
+    streaming: bool
+    stream_usage: bool
+    replay_reasoning: Literal["auto", "always", "never"]
+    input_modalities: Sequence[str] | None
+
+    private_key: Key | PrivateKey | None
+    signer: Signer | None
+    source_url: str | Sequence[str] | None
+    endpoints: str | Sequence[str] | None
+    base_url: str | None
+    api_key: Key | None
+    gateways: str | Sequence[str | Mapping[str, Any] | GatewaySpec] | None
+    fallbacks: Sequence[str | Mapping[str, Any] | ProviderSpec] | Mapping[str, Any] | None
+    address: str | None
+    verify_proofs: bool | None
+    trust: Any
+    timeout: float | None
+    first_token_timeout: float | None
+    idle_timeout: float | None
+    connect_timeout: float | None
+    max_retries: int | None
+    retry_ambiguous: bool | None
+    hedge_after: float | None
+    max_concurrent: int | None
+    stream_internally: bool | None
+    allow_private_hosts: bool | None
+    refresh_enabled: bool | None
+    refresh_interval_seconds: float | None
+    config: GonkaConfig | None
+    session: GonkaSession | None
+
+    model_name: str | None
+    model_id: str | None
+    max_completion_tokens: int | None
+    request_timeout: float | None
+    stop_sequences: list[str] | str | None
+    openai_api_base: str | None
+    openai_api_key: Key | None
+    default_max_concurrent: int | None
+    reasoning_replay: Literal["auto", "always", "never"]
+
+    name: str | None
+    cache: BaseCache | bool | None
+    verbose: bool
+    callbacks: Callbacks
+    tags: list[str] | None
+    metadata: dict[str, Any] | None
+    custom_get_token_ids: Callable[[str], list[int]] | None
+    rate_limiter: BaseRateLimiter | None
+    disable_streaming: bool | Literal["tool_calling"]
+    output_version: str | None
+    profile: ModelProfile | None
