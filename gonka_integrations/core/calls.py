@@ -1,4 +1,4 @@
-"""One call from its first attempt to its answer, over as many endpoints as it takes (see `effects`)."""
+"""One call, from its first attempt to its answer, over several endpoints (see `effects`)."""
 
 from __future__ import annotations
 
