@@ -2,6 +2,7 @@
 
 python -m benchmarks.chaos                        # everything, 3 seeds
 python -m benchmarks.chaos --only "refuse" --subjects "ours" --seeds 1 --dry
+python -m benchmarks.chaos --subjects "ours" --resume --part; python -m benchmarks.chaos --resume
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--subjects", default="", help="subjects whose name holds this")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run finished")
+    parser.add_argument("--part", action="store_true", help="only this part; no tables yet")
     options = parser.parse_args()
     scenarios = [name for name in SCENARIOS if options.only.lower() in name.lower()]
     subjects = [s for s in SUBJECTS if options.subjects.lower() in s.name.lower()]
@@ -86,7 +88,9 @@ def main() -> None:
             record.add(scenario, subject.name, seed, answer)
             print(f"seed {seed}: {scenario}: {subject.name}: {report.brief(answer)}",
                   file=sys.stderr, flush=True)  # fmt: skip
-    result = report.collect(record.runs(), options.seeds)
+    if options.part:
+        return
+    result = report.collect(record.runs())
     if options.dry:
         print(report.tables(result))
         return

@@ -28,7 +28,7 @@ def _rounded(figures: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in figures.items()}
 
 
-def collect(runs: Runs, seeds: int) -> dict[str, Any]:
+def collect(runs: Runs) -> dict[str, Any]:
     """Medians over the seeds of every figure, and what they were measured on."""
     medians = {
         scenario: {name: _median(answers) for name, answers in subjects.items()}
@@ -41,9 +41,18 @@ def collect(runs: Runs, seeds: int) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "machine": machine.describe(), "load": [min(loads), stats.median(loads), max(loads)],
-        "seeds": seeds, "medians": medians, "runs": runs, "alone": {},
+        "seeds": _seeds(runs), "medians": medians, "runs": runs, "alone": {},
         "versions": {name: envs.versions(name) for name in sorted(measured | {"server"})},
     }  # fmt: skip
+
+
+def _seeds(runs: Runs) -> dict[str, int]:
+    """Subject -> how many seeds each of its tests had, the fewest."""
+    counts: dict[str, int] = {}
+    for subjects in runs.values():
+        for name, answers in subjects.items():
+            counts[name] = min(len(answers), counts.get(name, len(answers)))
+    return counts
 
 
 def _median(answers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -83,7 +92,7 @@ def conditions(result: dict[str, Any]) -> str:
     low, usual, high = result["load"]
     lines = [
         (
-            f"`python -m benchmarks.chaos`: medians of {result['seeds']} seeds; "
+            f"`python -m benchmarks.chaos`: medians of {_said(result['seeds'])}; "
             f"{result['machine']}; load average of the machine before each test: median "
             f"{usual:.1f}, {low:.1f} to {high:.1f}."
         ),
@@ -92,6 +101,13 @@ def conditions(result: dict[str, Any]) -> str:
     for env, packages in result["versions"].items():
         lines.append(f"- {env}: " + ", ".join(f"{name} {v}" for name, v in packages.items()))
     return "\n".join(lines)
+
+
+def _said(seeds: dict[str, int]) -> str:
+    """How many seeds, and who had fewer."""
+    most = max(seeds.values())
+    fewer = [f"{name}: {count}" for name, count in seeds.items() if count < most]
+    return f"{most} seeds" + (f" ({', '.join(fewer)})" if fewer else "")
 
 
 def alone_table(result: dict[str, Any]) -> str:
