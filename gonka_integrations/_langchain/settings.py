@@ -9,6 +9,7 @@ from pydantic import PrivateAttr
 
 from .._version import __version__
 from ..core.models import known_model
+from ..errors import GonkaConfigError
 from .arguments import named, rest_in
 from .connection import (
     CONNECTION,
@@ -137,9 +138,14 @@ class GonkaSettings(GonkaFields):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in CONNECTION and value is not None:
             name, value = hide(name, value)
+        before = self.__dict__.get(name)
         super().__setattr__(name, value)
         if name in type(self).model_fields:
-            self._changed({name})
+            try:
+                self._changed({name})
+            except GonkaConfigError:
+                self.__dict__[name] = before
+                raise
 
     def _changed(self, names: set[str]) -> None:
         """Bring what depends on fields up to date."""

@@ -72,10 +72,19 @@ def test_the_sections_of_the_docstring() -> None:
     ]  # fmt: skip
 
 
+def table() -> str:
+    """The feature table of the page."""
+    return PAGE.read_text("utf-8").partition("## Compared")[2]
+
+
 def test_named_tests_exist() -> None:
-    """Each `file::test` of the feature table."""
+    """Each row of the feature table names a test, and each test that is named is there."""
     named = re.findall(r"`(test_\w+)::(\w+)`", PAGE.read_text("utf-8"))
     assert len(named) > 30
+    rows = re.findall(r"^\| (?!feature|argument|-)(.+?) \| (.+?) \|", table(), re.MULTILINE)
+    assert len(rows) > 30
+    for feature, ours in rows:
+        assert re.search(r"`test_\w+::\w+`", ours) or ours.startswith("no,"), feature
     for file, test in named:
         (found,) = ROOT.glob(f"tests/**/{file}.py")
         assert re.search(rf"(def|class) {test}\b", found.read_text("utf-8")), (file, test)

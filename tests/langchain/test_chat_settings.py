@@ -347,6 +347,15 @@ def test_changing_the_connection_changes_the_session():
     assert chat.config.source_url == ("http://127.0.0.1:2",)
 
 
+def test_a_change_that_is_refused_changes_nothing():
+    chat = ChatGonka(**HERE, timeout=9)
+    with pytest.raises(GonkaConfigError, match="timeout"):
+        chat.timeout = -1
+    with pytest.raises(GonkaConfigError, match="max_retries"):
+        chat.model_copy(update={"max_retries": -1})
+    assert (chat.timeout, chat.config.timeout) == (9, 9.0)
+
+
 def test_copies_share_the_session_and_not_the_data():
     chat = ChatGonka(**HERE, model_kwargs={"a": {"b": 1}}, stop=["x"])
     session = chat.session
