@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Multiplexer"]
 
 _FALLBACK_TIER = 1
+_logger = logging.getLogger("gonka_integrations.multiplexer")
 
 
 class _Completions:
@@ -84,6 +86,9 @@ class Multiplexer(Engine):
         wire_name: str | None = None,
     ) -> None:
         """Let *client* serve *model_name*.
+
+        Weight and limit are those of the endpoint: given again for another of its models, they
+        hold for all of them, and a warning says so.
 
         Args:
             client: Its base URL and key are used, or the participant it was made for; requests go
@@ -170,6 +175,11 @@ class Multiplexer(Engine):
         wire_names = {model_name: wire_name} if wire_name else {}
         with self._changing:
             before = self._endpoints.get(found.identity)
+            if before and (before.weight, before.max_concurrent) != (weight, max_concurrent):
+                _logger.warning(
+                    "%s has weight %g and max_concurrent %s now, for all of its models",
+                    found, weight, max_concurrent,
+                )  # fmt: skip
             models = frozenset({model_name}) | ((before.models if before else None) or frozenset())
             known = dict(before.model_map) if before else {}
             self._endpoints[found.identity] = replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -78,6 +79,30 @@ def test_one_client_may_serve_several_models(net: Devnet, mux: Multiplexer) -> N
     with pytest.raises(GonkaModelNotServedError):
         ask(mux, SMALL)
     assert ask(mux, BIG)
+
+
+def test_a_weight_given_again_is_the_endpoint_s(
+    net: Devnet, mux: Multiplexer, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = endpoint(net.providers[0])
+    mux.add_model(one, 1, BIG)
+    mux.add_model(one, 1, SMALL)
+    assert not caplog.records
+    mux.add_model(one, 5, SMALL, max_concurrent=2)
+    assert "weight 5 and max_concurrent 2 now, for all of its models" in caplog.text
+    assert one.base_url in caplog.text
+    assert [(it.weight, it.max_concurrent) for it in mux.endpoints()] == [(5.0, 2)]
+
+
+def test_two_keys_of_one_gateway_are_both_used(net: Devnet, mux: Multiplexer) -> None:
+    provider = net.providers[0]
+    right = endpoint(provider)
+    wrong = replace(right, credentials=Bearer(Secret("wrong"), provider.url))
+    for key in (wrong, right):
+        mux.add_model(key, 1, BIG)
+    assert len(mux.endpoints()) == 2
+    for _ in range(10):
+        assert ask(mux, BIG)  # the other key is not blamed for this one
 
 
 def test_one_client_may_be_model_and_fallback(net: Devnet, mux: Multiplexer) -> None:
