@@ -96,6 +96,14 @@ class TestParticipants(_Integration):
         return {"model": MODEL, "private_key": net.private_key, "source_url": net.source_url}
 
 
+class TestBlocks(TestParticipants):
+    """Content as standard blocks."""
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {**super().chat_model_params, "output_version": "v1"}
+
+
 class TestProvider(_Integration):
     """An ordinary OpenAI-compatible provider, as the only one of the pool."""
 
