@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..core.fields import count, seconds
 from ..core.messages import check_modalities
 from ..core.models import known_model
 from ..core.reasoning import replay_reasoning
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 MISSING_CALL = "gonka_missing_call"
 
 _OPTIONS = frozenset(CallOptions.__dataclass_fields__)
+_CHECKS = {
+    "timeout": seconds, "first_token_timeout": seconds, "idle_timeout": seconds,
+    "hedge_after": seconds, "max_retries": count(0),
+}  # fmt: skip
 _NO_PARAMETERS = frozenset({
     "stream", "stream_usage", "replay_reasoning", MISSING_CALL, "ls_structured_output_format",
     "structured_output_format",
@@ -69,7 +74,7 @@ def request_for(
         GonkaConfigError: The call cannot be sent as it is; names the reason.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
-    options = {name: given.pop(name) for name in _OPTIONS & given.keys()}
+    options = {name: _checked(name, given.pop(name)) for name in _OPTIONS & given.keys()}
     if model.default_headers:
         options["extra_headers"] = _headers(model, options.get("extra_headers"))
     name = given.pop("model", None) or given.pop("model_name", None) or model.model
@@ -92,6 +97,11 @@ def request_for(
         must_call,
         report_missing=given.get(MISSING_CALL) == "report",
     )
+
+
+def _checked(name: str, value: Any) -> Any:
+    check = _CHECKS.get(name)
+    return value if check is None else check(value, name)
 
 
 def _headers(model: GonkaSettings, given: Mapping[str, str] | None) -> dict[str, str]:

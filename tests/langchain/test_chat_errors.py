@@ -103,6 +103,17 @@ async def test_a_call_that_cannot_be_sent(model, call):
     assert raised.value.is_retryable is False
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("timeout", "5"), ("idle_timeout", 0), ("max_retries", -1), ("hedge_after", True)],
+)
+async def test_an_option_of_a_call_that_is_wrong(model, call, name, value):
+    with pytest.raises(errors.GonkaConfigError, match=name) as raised:
+        await call(model().bind(**{name: value}))
+    assert raised.value.field == name
+    assert isinstance(raised.value, lc.ModelInvalidRequestError)
+
+
 def test_a_broken_stream(devnet, model):
     for host in devnet.hosts:
         host.fault = Fault("cut", after_tokens=2)
