@@ -10,7 +10,7 @@ from .attempt import Attempt
 from .attempts import AttemptPlan, Pause
 from .block_time import learn_block_time
 from .effects import Close, Park, Race, Read
-from .failures import call_error, failed_verdict, retry_after
+from .failures import call_error, failed_verdict, load_errors, retry_after
 from .leases import Outcome
 from .requests import RequestBuilder
 from .served import AttemptRecord, CallOptions, ServedBy
@@ -89,6 +89,7 @@ class Call:
                     yield Park(step.waiter, step.seconds)
                     continue
                 if step is None:
+                    yield from load_errors()
                     raise call_error(self)
                 attempt = self._attempt(step)
                 hedge_after = self.limit("hedge_after")

@@ -72,6 +72,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, moment - time.time())
 
 
+def load_errors() -> Flow[None]:
+    """Load the classes of errors, where event loops do not wait for it.
+
+    They need the openai SDK, whose import takes half a second and reads files.
+    """
+    if _ERRORS not in sys.modules:
+        yield Compute(lambda: importlib.import_module(_ERRORS))
+
+
 def call_error(call: Call) -> Exception:
     """The error of a call whose plan has come to its end."""
     from . import call_errors as errors  # noqa: PLC0415 - importing openai costs half a second

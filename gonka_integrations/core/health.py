@@ -63,6 +63,7 @@ class EndpointHealth:
         "_busy",
         "_faults",
         "_in_row",
+        "_left_at",
         "_policy",
         "_recent",
         "_uniform",
@@ -79,6 +80,7 @@ class EndpointHealth:
         self._policy = policy
         self._uniform = uniform
         self._faults = self._busy = self._in_row = 0
+        self._left_at = -1e9
         self._recent: deque[bool] = deque(maxlen=policy.share_window)
         self.out_until = 0.0
         self.reason = ""
@@ -93,13 +95,23 @@ class EndpointHealth:
             self._alive()
 
     def failed(
-        self, health: Health, now: float, retry_after: float | None, *, may_eject: bool
+        self,
+        health: Health,
+        now: float,
+        retry_after: float | None,
+        *,
+        may_eject: bool,
+        started: float,
     ) -> bool:
         """Take in one failure.
+
+        Of requests that were under way when it went out of service, several may fail of the same
+        cause: the cooldown is that of one fault.
 
         Args:
             health: What the failure says of the endpoint.
             now: Current time in seconds.
+            started: When the request was sent.
             retry_after: Seconds the endpoint asked to be left alone; None or 0 when it did not.
             may_eject: Whether a mere share of failures may take it out of service.
 
@@ -116,8 +128,11 @@ class EndpointHealth:
             return self._leave(now, left_alone, Health.FULL if named else health)
         self._in_row += 1
         self._recent.append(False)
+        if started < self._left_at:
+            return False
         if self._is_fault(health, may_eject=may_eject):
             self._faults += 1
+            self._left_at = now
             self.on_trial = True
             return self._leave(now, self._cooldown(), health)
         return False

@@ -322,7 +322,9 @@ class EndpointPool:
         if outcome.health is Health.MODEL:
             state.lacks[lease.model] = now + _LACKS_MODEL_FOR
         may_eject = outcome.health is not Health.SHARE or self._members.mostly_in(now)
-        return state.health.failed(outcome.health, now, outcome.retry_after, may_eject=may_eject)
+        return state.health.failed(
+            outcome.health, now, outcome.retry_after, may_eject=may_eject, started=lease.started
+        )
 
     def _hand_over(self) -> list[Waiter]:
         return self._waiting.hand_over(self._acquire)

@@ -54,13 +54,18 @@ class WeightedTable(Generic[T]):
 def choose(
     table: WeightedTable[EndpointState], want: Want, now: float, rng: random.Random
 ) -> EndpointState | None:
-    """The cheaper of two usable endpoints drawn by weight; None when none is usable."""
+    """The cheaper of two usable endpoints drawn by weight; None when none is usable.
+
+    A call that has failed already tries no endpoint that is on trial while there are others.
+    """
     first: EndpointState | None = None
     if len(table.items) > 2:  # noqa: PLR2004 - fewer are compared whole
         draw, random = table.draw, rng.random
         for _ in range(_DRAWS):
             state = draw(random)
             if state is first or not state.usable(want, now):
+                continue
+            if want.tried and state.health.on_trial:
                 continue
             if first is not None:
                 return state if state.cost(now) < first.cost(now) else first
@@ -72,6 +77,8 @@ def _scan(
     states: Sequence[EndpointState], want: Want, now: float, rng: random.Random
 ) -> EndpointState | None:
     usable = [state for state in states if state.usable(want, now)]
+    if want.tried:
+        usable = [state for state in usable if not state.health.on_trial] or usable
     if len(usable) < 2:  # noqa: PLR2004 - nothing to compare
         return usable[0] if usable else None
     one, other = rng.choices(usable, [state.endpoint.weight for state in usable], k=2)

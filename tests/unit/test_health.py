@@ -17,9 +17,16 @@ def fresh(policy: HealthPolicy | None = None) -> EndpointHealth:
 
 
 def fail(
-    health: EndpointHealth, kind: Health, now: float, wait: float | None = None, eject: bool = True
+    health: EndpointHealth,
+    kind: Health,
+    now: float,
+    wait: float | None = None,
+    *,
+    eject: bool = True,
+    started: float | None = None,
 ) -> bool:
-    return health.failed(kind, now, wait, may_eject=eject)
+    sent = now if started is None else started
+    return health.failed(kind, now, wait, may_eject=eject, started=sent)
 
 
 def test_in_service_at_first() -> None:
@@ -39,6 +46,23 @@ class TestHardFailures:
             now = health.out_until
             assert not health.is_out(now)
         assert cooldowns == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+    def test_what_was_under_way_at_a_fault_is_part_of_it(self) -> None:
+        health = fresh()
+        assert fail(health, Health.HARD, 10.0, started=9.0)
+        for late in (10.1, 10.5, 12.0):
+            assert not fail(health, Health.HARD, late, started=9.5)
+        assert health.out_until == 11.0
+        assert fail(health, Health.HARD, 12.0, started=11.5)
+        assert health.out_until == 14.0
+
+    def test_also_when_it_has_come_back_meanwhile(self) -> None:
+        health = fresh()
+        fail(health, Health.HARD, 10.0, started=9.0)
+        health.succeeded()
+        assert not fail(health, Health.HARD, 20.0, started=9.5)
+        assert not health.is_out(20.0)
+        assert fail(health, Health.HARD, 20.0, started=19.5)
 
     def test_the_cooldown_is_spread(self) -> None:
         spreads: list[tuple[float, float]] = []

@@ -81,6 +81,23 @@ class TestModels:
         assert len(pool._members.remembered) <= 256
 
 
+class TestTrials:
+    @pytest.mark.parametrize("hosts", [2, 3, 6])
+    def test_are_for_calls_that_have_not_failed(self, hosts: int) -> None:
+        pool, clock = pool_of(*(node(i) for i in range(hosts)))
+        failed, tried = (state for state in list(pool._members.states.values())[:2])
+        pool.settle(pool._lease(failed, "", clock()), Outcome(Health.HARD, "refused"))
+        clock.advance(2.0)
+        want = Want("")
+        want.tried = frozenset({tried})
+        for _ in range(100):
+            if hosts == 2:  # nobody else is left
+                assert lease(pool, want).state is failed
+                return
+            assert lease(pool, want).state is not failed
+        assert failed in {lease(pool).state for _ in range(100)}
+
+
 class TestSettling:
     def test_counts_once(self) -> None:
         pool, _ = pool_of(node(1))
