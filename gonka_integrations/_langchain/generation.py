@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import (  # noqa: TC002 - LangChain looks at the signatures
@@ -10,6 +12,7 @@ from langchain_core.callbacks import (  # noqa: TC002 - LangChain looks at the s
 )
 
 from ..errors import GonkaError
+from .connection import session_class
 from .events import adispatch, dispatch, events_of
 from .exchange import AsModelErrors, ending, exchange, next_payload
 from .metadata import total
@@ -27,6 +30,13 @@ if TYPE_CHECKING:
     from .events import Event
 
 _as_model_errors = AsModelErrors()
+_SESSION = f"{__package__.rpartition('.')[0]}.core.session"
+
+
+async def ready() -> None:
+    """Load what does I/O, where the event loop does not wait for it: it reads files."""
+    if _SESSION not in sys.modules:
+        await asyncio.to_thread(session_class)
 
 
 class GonkaGeneration(GonkaSettings):
@@ -64,6 +74,7 @@ class GonkaGeneration(GonkaSettings):
         **kwargs: Any,
     ) -> ChatResult:
         with _as_model_errors:
+            await ready()
             request = request_for(self, messages, stop, kwargs)
             asking = exchange(request)
             payload = next(asking)
@@ -113,6 +124,7 @@ class GonkaGeneration(GonkaSettings):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with _as_model_errors:
+            await ready()
             request, reader = self._prepared(messages, stop, kwargs)
             payload: dict[str, Any] | None = request.payload
             while payload is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import email.utils
+import importlib
 import math
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from .effects import Compute
 from .error_bodies import error_text, parse_body
 from .verdicts import judge_failure, judge_status
 from .wire import WireFailure
@@ -16,12 +19,14 @@ if TYPE_CHECKING:
 
     from .attempt import Attempt
     from .calls import Call
+    from .effects import Flow
     from .endpoints import EndpointKind
     from .verdicts import Verdict
     from .wire import Exchange
 
 _ERRORS = range(400, 600)
 _GONE = 410
+_CLASSES = f"{__package__}.call_errors"
 
 
 def failed_verdict(kind: EndpointKind, failure: WireFailure) -> Verdict:
@@ -77,8 +82,8 @@ def load_errors() -> Flow[None]:
 
     They need the openai SDK, whose import takes half a second and reads files.
     """
-    if _ERRORS not in sys.modules:
-        yield Compute(lambda: importlib.import_module(_ERRORS))
+    if _CLASSES not in sys.modules:
+        yield Compute(lambda: importlib.import_module(_CLASSES))
 
 
 def call_error(call: Call) -> Exception:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .effects import Close, Finish, Read
-from .failures import interrupted
+from .failures import interrupted, load_errors
 from .leases import Outcome
 from .verdicts import judge_failure
 from .wire import WireFailure
@@ -96,4 +96,5 @@ class OpenStream:
         outcome = Outcome(health, failure.kind, ambiguous=failure.ambiguous)
         self._attempt.pool.settle(self._attempt.lease, outcome)
         yield Close(self._exchange)
+        yield from load_errors()
         raise interrupted(self._call, self._attempt, failure) from failure

@@ -75,7 +75,7 @@ def quiet_net():
 
 
 def test_nothing_blocks_the_loop(quiet_net, blocked):
-    """From the first call on: construction, discovery, signing, reading, failing over, closing."""
+    """From the first call on: construction, discovery, signing, reading, tools, failing over."""
 
     async def everything():
         chat = ChatGonka(
@@ -84,6 +84,11 @@ def test_nothing_blocks_the_loop(quiet_net, blocked):
             source_url=quiet_net.source_url,
         )
         assert await both(chat) == EXPECTED
+        schema = {"title": "P", "description": "d", "type": "object", "properties": {}}
+        for method in ("function_calling", "json_schema"):
+            chain = chat.with_structured_output(schema, method=method, include_raw=True)
+            assert (await chain.ainvoke("q"))["parsed"] == {}
+        await chat.bind_tools([schema], tool_choice="any").ainvoke("q")
         quiet_net.hosts[0].fault = quiet_net.hosts[1].fault = Fault("role_then_cut")
         assert await both(chat) == EXPECTED
         stream = chat.astream("q")
