@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +102,44 @@ def test_nothing_blocks_the_loop(quiet_net, blocked):
         await chat.aclose()
 
     asyncio.run(everything())
+
+
+FIRST = """
+import asyncio, sys
+from blockbuster import BlockBuster
+from gonka_integrations import ChatGonka, GonkaError
+
+async def first():
+    chat = ChatGonka(model="gonka/test-model", base_url=sys.argv[1], api_key=sys.argv[2])
+    watch = BlockBuster()
+    watch.activate()
+    try:
+        if sys.argv[3] == "served":
+            assert (await chat.ainvoke("q")).content == "You said: q"
+        else:
+            try:
+                await chat.ainvoke("q")
+            except GonkaError as error:
+                assert error.is_retryable is False
+            else:
+                raise AssertionError
+    finally:
+        watch.deactivate()
+
+asyncio.run(first())
+"""
+
+
+@pytest.mark.parametrize("end", ["served", "refused"])
+def test_the_first_call_of_a_process_waits_for_no_import(devnet, end):
+    """Nothing is loaded yet: neither what does I/O nor the classes of errors."""
+    if end == "refused":
+        devnet.gateway.fault = Fault("status", status=400)
+    given = [devnet.gateway.base_url, str(devnet.gateway.api_key), end]
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST, *given], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 async def test_a_cancelled_call_leaves_nothing_behind(devnet, model):
