@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..core.block_time import parse_time_ns
-from ..core.gateway_status import decode_gateway_status
-from ..core.reads import decode_models
 from ..errors import GonkaDiscoveryError
-from .places import Place, at_once, known_places, probe
+from .findings import ADVICE, OK, WRONG, Finding
+from .gateway_checks import keyed_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,28 +22,10 @@ if TYPE_CHECKING:
     from ..core.participants import ParticipantSet
     from ..core.reads import ChainParams
 
-__all__ = ["Finding", "examine"]
+__all__ = ["examine"]
 
 _NANO = 1_000_000_000
 _NGONKA = 10**9
-OK, ADVICE, WRONG = "ok", "note", "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report.
-
-    Attributes:
-        check: What was looked at.
-        state: "ok"; "note" when it can stay so; "wrong" when something must be done.
-        detail: What was found.
-        advice: What to do, when there is something.
-    """
-
-    check: str
-    state: str
-    detail: str
-    advice: str = ""
 
 
 def examine(
@@ -61,7 +41,7 @@ def examine(
         found = yield from _source(discovery)
         if found is not None:
             yield from _network(config, discovery, found)
-    yield from _places(config, timeout)
+    yield from keyed_places(config, timeout)
 
 
 def _installation() -> Iterator[Finding]:
@@ -215,69 +195,6 @@ def _balance(discovery: EndpointDiscovery, address: str) -> Finding:
     if account.balance == 0:
         return Finding("account", WRONG, "the balance is 0", "fund the account")
     return Finding("account", OK, amount)
-
-
-def _places(config: GonkaConfig, timeout: float) -> Iterator[Finding]:
-    keyed = [place for place in known_places(config) if place.kind != "participant"]
-    for place, reply in at_once(keyed, lambda one: probe(one, timeout)):
-        if not reply.up:
-            why = " ".join(filter(None, [str(reply.status or ""), reply.detail]))
-            detail = f"{place.base_url}: {why}"
-            yield Finding(place.kind, WRONG, detail, _advice(reply.status))
-            continue
-        names = [model.id for model in _listed(reply.body)]
-        yield _place(config, place, names, 1000 * reply.seconds)
-        if place.kind == "gateway":
-            yield from _readiness(config, place, timeout)
-
-
-def _listed(body: Any) -> Sequence[Any]:
-    try:
-        return decode_models(body)
-    except GonkaDiscoveryError:
-        return ()
-
-
-def _place(config: GonkaConfig, place: Place, names: list[str], milliseconds: float) -> Finding:
-    if place.key is None and place.kind == "gateway":
-        return Finding(
-            "gateway",
-            ADVICE,
-            f"{place.base_url} answers, but no key is set for it",
-            "set GONKA_BROKER_API_KEY",
-        )
-    lacking = place.kind == "gateway" and config.model and names and config.model not in names
-    if lacking:
-        detail = f"{place.base_url} does not list {config.model}; it has {', '.join(names)}"
-        return Finding(place.kind, WRONG, detail, "names are case-sensitive; see gonka models")
-    count = "1 model" if len(names) == 1 else f"{len(names)} models"
-    return Finding(place.kind, OK, f"{place.base_url}: {count}, {milliseconds:.0f} ms")
-
-
-def _readiness(config: GonkaConfig, place: Place, timeout: float) -> Iterator[Finding]:
-    reply = probe(place, timeout, "/status")
-    try:
-        status = decode_gateway_status(reply.body, place.base_url)
-    except GonkaDiscoveryError:
-        return  # most brokers do not show it
-    for model in status.models:
-        if config.model not in {None, model.id}:
-            continue
-        why = status.block_reasons.get(model.id, "")
-        if not model.routable:
-            detail = f"{model.id} takes no requests now{f' ({why})' if why else ''}"
-            yield Finding("gateway", ADVICE, detail, "wait some minutes, or add another gateway")
-        elif model.access_mode == "admin_only":
-            advice = "use another model or gateway; a correct key does not help"
-            yield Finding("gateway", WRONG, f"{model.id} is not open to users", advice)
-
-
-def _advice(status: int | None) -> str:
-    if status in {401, 403}:
-        return "check GONKA_BROKER_API_KEY"
-    if status == 404:  # noqa: PLR2004
-        return "does the URL end with the API version, such as /v1?"
-    return "is the URL right, and the service up?"
 
 
 def _line(trouble: BaseException) -> str:

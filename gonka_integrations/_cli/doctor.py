@@ -12,7 +12,8 @@ from ..core.chat import CallOptions
 from ..core.session import GonkaSession
 from ..errors import GonkaError
 from . import screen
-from .checks import ADVICE, OK, WRONG, Finding, examine
+from .checks import examine
+from .findings import ADVICE, OK, WRONG, Finding
 from .options import (
     AllowPrivateHosts,
     AsJson,

@@ -113,14 +113,16 @@ def known_places(config: GonkaConfig, found: ParticipantSet | None = None) -> li
     ]
 
 
-def probe(place: Place, timeout: float, path: str | None = None) -> Reply:
-    """Ask *place* for its models (a node for its status); costs nothing."""
+def probe(
+    place: Place, timeout: float, path: str | None = None, body: dict[str, Any] | None = None
+) -> Reply:
+    """Ask *place* for its models (a node for its status), or post *body* to *path*."""
     path = path or ("/status" if place.kind == "participant" else "/models")
     headers = {"User-Agent": f"gonka-integrations/{__version__}", "Accept": "application/json"}
     if place.key is not None:
         headers["Authorization"] = f"Bearer {place.key.reveal()}"
     with httpx.Client(timeout=timeout, follow_redirects=False, verify=_tls()) as client:
-        return _ask(client, place.base_url + path, headers)
+        return _ask(client, place.base_url + path, headers, body)
 
 
 @functools.cache
@@ -129,10 +131,11 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _ask(client: Any, url: str, headers: dict[str, str]) -> Reply:
+def _ask(client: Any, url: str, headers: dict[str, str], given: dict[str, Any] | None) -> Reply:
     begun = time.monotonic()
+    method = "GET" if given is None else "POST"
     try:
-        with client.stream("GET", url, headers=headers) as response:
+        with client.stream(method, url, headers=headers, json=given) as response:
             body = _bounded(response)
     except httpx.HTTPError as trouble:
         reason = str(trouble) or type(trouble).__name__

@@ -135,6 +135,20 @@ def test_doctor_on_gateways(gonka: Gonka, devnet: Devnet) -> None:
     assert told["gateway"]["state"] == "wrong"
 
 
+def test_doctor_tries_the_key_of_a_gateway_without_asking_a_model(
+    gonka: Gonka, devnet: Devnet
+) -> None:
+    told = findings(gonka, devnet)
+    assert told["gateway"]["state"] == "ok"
+    assert all("messages" not in (one.json or {}) for one in devnet.gateway.requests)
+
+    told = findings(gonka, devnet, GONKA_BROKER_API_KEY="not-the-key")
+    assert told["gateway"]["state"] == "wrong"
+    assert "401" in told["gateway"]["detail"]
+    assert "GONKA_BROKER_API_KEY" in told["gateway"]["advice"]
+    assert "not-the-key" not in str(told)
+
+
 def test_doctor_without_anything(gonka: Gonka) -> None:
     ran = gonka("doctor")
     assert ran.code == 1
