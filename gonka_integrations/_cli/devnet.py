@@ -15,4 +15,4 @@ def devnet(context: typer.Context) -> None:
         from ..devnet.__main__ import main  # noqa: PLC0415 - an optional dependency is behind it
     except ImportError as missing:
         raise GonkaClientError(str(missing)) from None
-    raise typer.Exit(main(context.args))
+    raise typer.Exit(main(context.args, "gonka devnet"))

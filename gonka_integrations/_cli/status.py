@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
@@ -25,8 +26,6 @@ from .options import (
 from .places import Place, Reply, at_once, discovery_of, known_places, probe
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..config import GonkaConfig
 
 __all__ = ["status"]
@@ -92,9 +91,11 @@ class Board:
         return {"epoch": self.epoch, "phase": self.phase, "seconds_to_change": self.left,
                 "trouble": self.trouble, "endpoints": rows}  # fmt: skip
 
-    def table(self) -> Table:
-        """As a table."""
-        return screen.build_table(self._title(), _COLUMNS, map(_row, self.replies))
+    def shown(self) -> Group:
+        """As a table, below what went wrong."""
+        table = screen.build_table(self._title(), _COLUMNS, map(_row, self.replies))
+        trouble = [Text(self.trouble, style="red")] if self.trouble else []
+        return Group(*trouble, table)
 
     def _title(self) -> str:
         parts = [f"{self.up} of {len(self.places)} endpoints answer"]
@@ -102,7 +103,7 @@ class Board:
             parts.append(f"epoch {self.epoch}, {self.phase}")
         if self.left is not None:
             parts.append(f"change in about {duration(self.left)}")
-        return "; ".join(parts + ([self.trouble] if self.trouble else []))
+        return "; ".join(parts)
 
 
 def _row(entry: tuple[Place, Reply]) -> tuple[Any, ...]:
@@ -150,13 +151,13 @@ def _show(board: Board, *, as_json: bool, looks: int, interval: float) -> None:
     board.look()
     if as_json or looks == 1:
         for left in range(looks - 1, -1, -1):
-            screen.emit(board.as_dict()) if as_json else screen.console().print(board.table())
+            screen.emit(board.as_dict()) if as_json else screen.console().print(board.shown())
             if left:
                 time.sleep(interval)
                 board.look()
         return
-    with Live(board.table(), console=screen.console(), auto_refresh=False) as live:
+    with Live(board.shown(), console=screen.console(), auto_refresh=False) as live:
         for _ in range(looks - 1):
             time.sleep(interval)
             board.look()
-            live.update(board.table(), refresh=True)
+            live.update(board.shown(), refresh=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import logging
 import signal
 import sys
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
     from .engines import Engine
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, program: str = "python -m gonka_integrations.devnet"
+) -> int:
     """Run the network until interrupted.
+
+    Args:
+        arguments: What stands after the program's name; None takes the process's own.
+        program: Its name in the help and in errors.
 
     Returns:
         Exit status.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(program).parse_args(arguments)
     if options.verbose:
         logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
         logging.getLogger("gonka_integrations.devnet").setLevel(logging.INFO)
@@ -40,15 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(_banner(net))
             _run(net, stop, options.epoch_seconds)
     except (RealModelError, OSError) as error:
-        _say(f"error: {error}", sys.stderr)
+        _say(f"error: {_trouble(error, options.port)}", sys.stderr)
         return 1
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gonka_integrations.devnet", description="A local Gonka network."
-    )
+def _trouble(error: Exception, port: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"a port from {port} on is in use; take others with --port, or free ones (--port 0)"
+    return str(error)
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="A local Gonka network.")
     parser.add_argument("--hosts", type=int, default=3, help="participants (default 3)")
     parser.add_argument("--gateways", type=int, default=1, help="gateways (default 1)")
     parser.add_argument("--providers", type=int, default=0, help="plain OpenAI-compatible servers")

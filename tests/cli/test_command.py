@@ -77,6 +77,18 @@ def test_no_option_takes_a_key(gonka: Gonka) -> None:
         assert "--api-key" not in shown
 
 
+def test_devnet_on_a_port_in_use_says_what_to_do(gonka_process: Gonka, devnet: Devnet) -> None:
+    taken = devnet.source_url.rpartition(":")[2]
+    ran = gonka_process("devnet", "--port", taken)
+    assert ran.code == 1
+    assert f"a port from {taken} on is in use" in ran.err
+    assert "--port" in ran.err
+
+
+def test_devnet_calls_itself_by_the_name_it_was_started_with(gonka_process: Gonka) -> None:
+    assert gonka_process("devnet", "--help").out.startswith("usage: gonka devnet")
+
+
 def test_devnet_runs_until_interrupted() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "gonka_integrations", "devnet", "--port", "0", "--hosts", "2"],
