@@ -131,21 +131,26 @@ async def test_query_engines_answer_with_objects(
     assert (await engine.aquery(QUESTION)).response == Facts(product="Bolt", kilograms=14)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
 def test_refine_with_structured_filtering(
-    net: Devnet, llm: GonkaLLM, index: VectorStoreIndex
+    net: Devnet, llm: GonkaLLM, index: VectorStoreIndex, streaming: bool
 ) -> None:
     said = {"answer": "14 kilograms", "query_satisfied": True}
     call = ToolCall("StructuredRefineResponse", said)
     net.responder = lambda request: Reply(None, tool_calls=[call])
-    for streaming in (False, True):
+    try:
         synthesizer = get_response_synthesizer(
             llm=llm,
             response_mode=ResponseMode.REFINE,
             structured_answer_filtering=True,
             streaming=streaming,
         )
-        engine = index.as_query_engine(llm=llm, response_synthesizer=synthesizer)
-        assert str(engine.query(QUESTION)) == "14 kilograms"
+    except ValueError as trouble:
+        if streaming and "Streaming not supported" in str(trouble):
+            pytest.skip("this llama-index-core does not stream filtered answers")
+        raise
+    engine = index.as_query_engine(llm=llm, response_synthesizer=synthesizer)
+    assert str(engine.query(QUESTION)) == "14 kilograms"
 
 
 def test_a_prompt_that_does_not_fit_is_packed_in_parts(net: Devnet, make: Any, sent: Any) -> None:
