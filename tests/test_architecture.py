@@ -27,15 +27,17 @@ LAYERS = (
     "core.session core.multiplexer",
     "core.engine core.transport core.chat core.forwarding core.gateways core.discovery",
     "core.network core.connections core.connections_async core.connections_aiohttp",
+    "core.httpcore_wire core.chat_calls",
     "core.calls core.streams core.requests core.chunks core.refresh core.background core.reading",
-    "core.racing core.pool core.attempts core.failures core.dialect core.sse core.sources proof",
+    "core.racing core.pool core.members core.waiting core.attempts core.retries core.failures core.dialect core.sse core.sources proof",
     "core.health core.leases core.selection core.stats core.verdicts core.endpoints core.served",
     "errors",
 )
 # What may touch the world. Everything else in core, and proof, is pure.
 SHELL = {
     "background", "call_errors", "client_factory", "connections", "connections_aiohttp",
-    "connections_async", "discovery", "engine", "gateways", "http_stack", "model_registrar",
+    "connections_async", "discovery", "engine", "gateways", "http_stack", "httpcore_wire",
+    "model_registrar",
     "multiplexer", "network", "pinned_client", "racing", "refresh", "registrar", "resolution",
     "session", "targets", "transport",
 }  # fmt: skip
