@@ -29,7 +29,8 @@ LAYERS = (
     "core.network core.connections core.connections_async core.connections_aiohttp",
     "core.httpcore_wire core.chat_calls",
     "core.calls core.streams core.requests core.chunks core.refresh core.background core.reading",
-    "core.racing core.pool core.members core.waiting core.attempts core.retries core.failures core.dialect core.sse core.sources proof",
+    "core.racing core.pool core.attempts core.failures core.dialect core.sse core.sources proof",
+    "core.members core.waiting core.retries",
     "core.health core.leases core.selection core.stats core.verdicts core.endpoints core.served",
     "errors",
 )
