@@ -59,7 +59,7 @@ reference: $(VENV)/.ready  ## Regenerate the reference pages and the command-lin
 
 docs: $(VENV)/.ready  ## Build the documentation strictly into site/
 	$(BIN)/python tools/reference.py --check
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # --quiet would hide warnings from --strict
 
 notebooks: .venv-cookbook/.ready  ## Execute every notebook of the cookbook over the devnet
 	.venv-cookbook/bin/python tools/notebooks.py run --skip multiplexer-llm
@@ -83,7 +83,7 @@ multiplexer-llm: .venv-multiplexer/.ready  ## Run the notebook and tests of the 
 scale: .venv-scale/.ready  ## Run the recipe for many processes on Ray Data (docs/scale.md)
 	.venv-scale/bin/python -m pytest -m slow tests/scale
 
-check: lint typecheck test package docs notebooks multiplexer-llm  ## Everything CI runs
+check: lint typecheck test package docs notebooks multiplexer-llm  ## The main job of CI
 
 clean:  ## Remove build products and environments
 	rm -rf dist build site htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .venv*
