@@ -39,6 +39,8 @@ _COLUMNS = (
     screen.Column("answers"),
     screen.Column("ms", number=True),
 )
+_WIDE = 120
+"""Characters in a line from which on addresses are shown whole."""
 
 
 class Board:
@@ -93,7 +95,9 @@ class Board:
 
     def shown(self) -> Group:
         """As a table, below what went wrong."""
-        table = screen.build_table(self._title(), _COLUMNS, map(_row, self.replies))
+        narrow = screen.console().width < _WIDE
+        rows = [_row(entry, narrow=narrow) for entry in self.replies]
+        table = screen.build_table(self._title(), _COLUMNS, rows)
         trouble = [Text(self.trouble, style="red")] if self.trouble else []
         return Group(*trouble, table)
 
@@ -106,12 +110,15 @@ class Board:
         return "; ".join(parts)
 
 
-def _row(entry: tuple[Place, Reply]) -> tuple[Any, ...]:
+def _row(entry: tuple[Place, Reply], *, narrow: bool) -> tuple[Any, ...]:
     place, reply = entry
+    address = place.address
+    if narrow and address is not None:
+        address = f"{address[:9]}…{address[-4:]}"
     said = Text("yes", style="green") if reply.up else Text(_why(reply), style="red")
     names = ", ".join(place.models)
     milliseconds = f"{1000 * reply.seconds:.0f}"
-    return (place.kind, place.address, place.base_url, place.weight, names, said, milliseconds)
+    return (place.kind, address, place.base_url, place.weight, names, said, milliseconds)
 
 
 def _why(reply: Reply) -> str:
