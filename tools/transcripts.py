@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from gonka_integrations.devnet import Devnet
 
 _PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 _PORT = 9000
+_DEVNET = "devnet --port 9100"
+_KEY = re.compile(r"(?<=GONKA_PRIVATE_KEY=)[0-9a-f]{64}")
 
 _HEAD = """\
 <!-- Made by tools/transcripts.py (make reference); edit the code instead. -->
@@ -30,7 +33,9 @@ pip install "gonka-integrations[cli]"
 Every command reads the same environment as the library: `GONKA_SOURCE_URL`, `GONKA_BROKER_URL` and
 so on ([configuration](reference/configuration.md)). `--json` prints JSON for machines. Exit codes:
 0 all is well; 1 something failed, or a check of `doctor` did; 2 the command line or the
-configuration is wrong. No command prints a key or takes one as an argument.
+configuration is wrong; 130 interrupted. Errors are text on standard error, also with `--json`. No
+command prints a key or takes one as an argument; only `gonka devnet` shows those it has made for
+its own network.
 
 Everything below was printed by the commands, over a [local network](start/devnet.md) of three
 hosts and a gateway.
@@ -55,12 +60,16 @@ _SECTIONS = (
         "gonka doctor",
         "Checks what your programs would use, and says what to do about what is wrong. `--call` "
         "also sends one short request.",
-        ("doctor --call", "doctor --base-url http://127.0.0.1:9/v1", "doctor --help"),
+        (
+            "doctor --call",
+            "doctor --base-url http://127.0.0.1:9/v1 --model nobody/serves-this",
+            "doctor --help",
+        ),
     ),
     (
         "gonka participants",
         "Who takes part in the epoch, and who is left out and why. Needs no key.",
-        ("participants", "participants --help"),
+        ("participants", "participants --epoch 7", "participants --help"),
     ),
     ("gonka models", "What the network and each gateway serves.", ("models", "models --help")),
     (
@@ -85,20 +94,26 @@ _SECTIONS = (
             "chat 'Is anybody there?'",
             "chat --json 'Hello'",
             "printf 'Hello\\nAnd again\\n/quit\\n' | chat",
+            "chat --model nobody/serves-this Hello",
             "chat --help",
         ),
     ),
     (
         "gonka status",
         "Every endpoint and whether it answers; `--watch` keeps the table up to date.",
-        ("status", "status --help"),
+        ("status", "status --source-url http://127.0.0.1:9", "status --help"),
     ),
     (
         "gonka bench",
         "How fast each endpoint answers. It asks real questions, which may cost money.",
         ("bench -n 3", "bench --help"),
     ),
-    ("gonka devnet", "A network on this machine.", ("devnet --help",)),
+    (
+        "gonka devnet",
+        "A network on this machine, until it is interrupted. Paste the lines it prints into "
+        "another terminal. The key is left out here.",
+        (_DEVNET, "devnet --help"),
+    ),
 )
 
 
@@ -122,6 +137,20 @@ def transcript(line: str, folder: str, environment: dict[str, str]) -> str:
     return f"```console\n$ {before}{pipe}gonka {arguments}\n{shown}{code}\n```\n"
 
 
+def local_network(environment: dict[str, str]) -> str:
+    """What the terminal shows of a local network that is interrupted when it is ready."""
+    command = [sys.executable, "-m", "gonka_integrations", *shlex.split(_DEVNET)]
+    shown = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            shown.append(_KEY.sub("…", line))
+            if "GONKA_BROKER_API_KEY" in line:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    return f"```console\n$ gonka {_DEVNET}\n{''.join(shown).strip()}\n^C\n```\n"
+
+
 def page() -> str:
     """The whole page."""
     parts = [_HEAD]
@@ -143,7 +172,12 @@ def page() -> str:
             parts.append(f"\n## {title}\n")
             parts.append(f"\n{about}\n" if about else "")
             for line in lines:
-                parts.append("\n" + transcript(line, folder, environment))
+                shown = (
+                    local_network(environment)
+                    if line == _DEVNET
+                    else transcript(line, folder, environment)
+                )
+                parts.append("\n" + shown)
                 assert net.private_key not in parts[-1], f"{line} shows a key"
     return re.sub(r"\n{3,}", "\n\n", "".join(parts))
 
