@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -134,5 +135,10 @@ def _store(
         return
     screen.note(f"address  {key.address}")
     screen.note(f"file     {path} (mode 0600; it has the key, so keep a copy in a safe place)")
-    screen.note(f"use      gonka doctor --key-file {path}")
-    screen.note(f"         set -a; . {path}; set +a   # for your programs")
+    screen.note(f"use      gonka doctor --key-file {shlex.quote(str(path))}")
+    screen.note(f"         set -a; . {_sourced(path)}; set +a   # for your programs")
+
+
+def _sourced(path: Path) -> str:
+    """As a shell's `.` takes it: a bare name would be looked for along PATH."""
+    return shlex.quote(str(path) if path.is_absolute() else f"./{path}")
