@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .light import LightBlock
     from .report import Report
 
-__all__ = ["Claim", "check_age", "check_app_hash", "prove_claim", "read_claim"]
+__all__ = ["Claim", "check_age", "check_app_hash", "note_proof", "prove_claim", "read_claim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,17 @@ def prove_claim(claim: Claim, layout: StateLayout, report: Report) -> RecordProo
         ProofError: See `store_proof.prove_record`.
     """
     proof = prove_record(claim.ops, layout.store, layout.record_key(claim.epoch), claim.value)
+    note_proof(proof, layout, "the record", report)
+    return proof
+
+
+def note_proof(proof: RecordProof, layout: StateLayout, what: str, report: Report) -> None:
+    """Note what proofs of *what* establish."""
     report.add(
         "proofs",
-        f"store {layout.store!r} with root {_short(proof.store_root)} holds the record, written at "
+        f"store {layout.store!r} with root {_short(proof.store_root)} holds {what}, written at "
         f"height {proof.version}; they lead to app hash {_short(proof.app_hash)}",
     )
-    return proof
 
 
 def check_app_hash(proof: RecordProof, block: LightBlock, report: Report) -> None:
@@ -81,7 +86,7 @@ def check_app_hash(proof: RecordProof, block: LightBlock, report: Report) -> Non
             f"app hash: the proofs lead to {proof.app_hash.hex().upper()}, "
             f"header {block.height} says {block.header.app_hash.hex().upper()}"
         )
-    report.add("app hash", f"is the one of header {block.height}")
+    report.add("app hash", f"{_short(proof.app_hash)} is the one of header {block.height}")
 
 
 def check_age(block: LightBlock, epoch: int, now: float, limit: float, report: Report) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from .anchoring import Asking
-from .claims import check_age, check_app_hash, prove_claim, read_claim
+from .claims import check_age, check_app_hash, note_proof, prove_claim, read_claim
 from .errors import (
     EpochMismatch,
     MalformedPayload,
@@ -137,21 +137,22 @@ class Run:
         layout = self._rules.layout
         height = yield from self._reader.latest_height(source)
         epoch = self._epoch
-        answers: list[tuple[bytes, StateAnswer]] = []
+        answers: list[tuple[str, bytes, StateAnswer]] = []
         if epoch is None:
             key = layout.effective_epoch_key
             index = yield from self._reader.state(source, layout.store, key, height)
             if len(index.value) != _EPOCH_BYTES:
                 raise MalformedPayload(f"recent state: {index.value[:16].hex()} is no epoch")
             epoch = int.from_bytes(index.value, "big")
-            answers.append((key, index))
+            answers.append(("the number of the current epoch", key, index))
         key = layout.record_key(epoch)
         answer = yield from self._reader.state(source, layout.store, key, height)
-        answers.append((key, answer))
+        answers.append((f"the record of epoch {epoch}", key, answer))
         block = yield from self._reader.light_block(source, height + 1)
         self._check_recent(block, source)
-        for key, found in answers:
+        for what, key, found in answers:
             proof = prove_record(found.ops, layout.store, key, found.value)
+            note_proof(proof, layout, what, self.report)
             check_app_hash(proof, block, self.report)
         record = decode_record(answer.value)
         check_epoch(record, epoch)
@@ -162,7 +163,7 @@ class Run:
         return _Proven(record, epoch)
 
     def _check_recent(self, block: LightBlock, source: str) -> None:
-        note_block(block, self.report)
+        note_block(block, self.report, source)
         age = self._now - block.header.time.unix
         if age > self._rules.max_state_age:
             raise MissingSignedHeader(
@@ -198,7 +199,7 @@ class Run:
 
     def _signed(self, source: str, claim: Claim) -> Steps[LightBlock]:
         block = yield from self._reader.light_block(source, claim.header_height)
-        note_block(block, self.report)
+        note_block(block, self.report, source)
         yield from self._anchored(block, source)
         return block
 

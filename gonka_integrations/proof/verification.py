@@ -148,11 +148,12 @@ def unwrap(answer: Any, what: str) -> Any:
     return answer
 
 
-def note_block(block: LightBlock, report: Report) -> None:
-    """Note what made *block* acceptable."""
+def note_block(block: LightBlock, report: Report, source: str = "") -> None:
+    """Note what made *block* acceptable, and which *source* showed it."""
+    shown = f"; shown by {source}" if source else ""
     report.add(
         "header",
         f"{block.height} of {block.header.chain_id}, hash {block.hash.hex().upper()}; "
         f"{len(block.validators)} validators, power {block.power} of "
-        f"{block.validators.total_power} has signed",
+        f"{block.validators.total_power} has signed{shown}",
     )

@@ -80,7 +80,9 @@ def test_the_recent_state_is_proven_first(world: World) -> None:
     assert found.epoch_id == 2
     assert world.checks() == [
         "header",
+        "proofs",
         "app hash",
+        "proofs",
         "app hash",
         "trust root",
         "epoch",
@@ -88,6 +90,10 @@ def test_the_recent_state_is_proven_first(world: World) -> None:
         "list",
     ]
     assert "participants" not in " ".join(world.nodes[SOURCES[0]].asked)
+    text = str(world.report)
+    assert "holds the number of the current epoch" in text
+    assert "holds the record of epoch 2" in text
+    assert f"shown by {SOURCES[0]}" in text
 
 
 def test_without_state_proofs_the_payloads_own_are_used(world: World) -> None:
