@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from proof_chains import RULES, Network, bundle_of, with_payload
@@ -50,6 +51,48 @@ EXPECTED: dict[str, type[errors.ProofCheckError]] = {
     "bytes_truncated_field": errors.MalformedPayload,
 }
 CURRENT = {"old_epoch_as_current"}
+HASH = "[0-9A-F]{64}"
+SET = rf"^validator set \d+: \d validators hash to {HASH}, the header says {HASH}"
+HEADER = rf"^header hash: header \d+ hashes to {HASH}, the commit signs {HASH}$"
+VOTE = rf"^commit \d+: signature \d of validator [0-9A-F]{{40}} .* over block {HASH}$"
+OPS = "^proof operations: need ics23:iavl then ics23:simple, got "
+# Which check failed, and the two values it was between.
+SAYS: dict[str, str] = {
+    "json_only": rf"participants\[0\]\.inference_url: JSON says '{EVIL_URL}', .* say 'http://198",
+    "bytes_and_json": r"^store proof: .* with SHA-256 (\w{16}), the one .* (?!\1)\w{16}$",
+    "iavl_rebuilt": rf"^store root: .* leads to {HASH}, the application proof is for {HASH}$",
+    "both_proofs_rebuilt": rf"^app hash: the proofs lead to {HASH}, header \d+ says {HASH}$",
+    "header_app_hash_swapped": HEADER,
+    "commit_repointed": VOTE,
+    "whole_foreign_chain": r"^overlap: power 0 of 3300 trusted .* more than 1/3 is needed$",
+    "foreign_validators_same_header": SET,
+    "two_thirds_not_more": "^commit .* power 2200 of 3300 has signed, more than two thirds",
+    "nil_votes": "^commit .* power 2200 of 3300 has signed, more than two thirds",
+    "copied_signatures": VOTE,
+    "swapped_signatures": "^commit .* signature 0: is by [0-9A-F]{40}, the set has [0-9A-F]{40}",
+    "extra_signature": "^commit .* 4 signatures for 3 validators$",
+    "power_inflated": SET,
+    "validators_page_cut": SET,
+    "payload_block_only": r"^commit: is for height \d+7, header is \d+8$",
+    "commit_of_H": r"^signed header: is of height \d+7, not \d+8$",
+    "commit_of_H_plus_2": r"^signed header: is of height \d+9, not \d+8$",
+    "no_commit": r"^signed header: there is no commit for height \d+8; .* is for height \d+7",
+    "other_chain_id": "^chain id: header is of 'gonka-othernet', not of 'gonka-devnet'$",
+    "chain_id_renamed": HEADER,
+    "old_epoch_for_new": "^epoch: the bytes are of epoch 2, not of 3$",
+    "old_epoch_as_current": r"^freshness: header \d+ of epoch 1 is 46\.0 h old, more than 30\.0$",
+    "proof_of_other_epoch": r"^store proof: is for key b'Act.*x02/', not b'Act.*x03/'$",
+    "epoch_id_zero": "^epoch: the bytes are of epoch 0, not of 3$",
+    "other_store": "^application proof: is for store b'bank', not 'inference'$",
+    "leaf_op_no_prehash": r"^iavl proof: leaf operation \(1, 0, 0, 1\) .* is not \(1, 0, 1, 1\)",
+    "inner_prefix_padded": "^iavl proof: inner operation 1: prefix of 80 bytes is not in 4…45$",
+    "batch_proof": r"^store proof: one existence proof is needed, got \['batch'\]$",
+    "ops_reversed": OPS + r"\['ics23:simple', 'ics23:iavl'\]$",
+    "other_op_type": OPS + r"\['ics23:smt', 'ics23:simple'\]$",
+    "no_proof_ops": "^payload: has no proof_ops, so there is no proof of this list$",
+    "bytes_not_hex": "^active_participants_bytes: 'zz.*' is not hexadecimal$",
+    "bytes_truncated_field": r"^active_participants_bytes: cut off .* at byte \d+$",
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +103,7 @@ def network() -> Network:
 
 def test_there_are_34_cases_and_each_has_an_expectation() -> None:
     assert len(CASES) == 34
-    assert set(CASES) == set(EXPECTED)
+    assert set(CASES) == set(EXPECTED) == set(SAYS)
 
 
 def test_the_honest_answer_is_proven(network: Network) -> None:
@@ -101,6 +144,7 @@ def test_a_forged_answer_is_refused(network: Network, case: str) -> None:
     last = caught.value.evidence[-1]
     assert (last.holds, last.check) == (False, EXPECTED[case].__name__)
     assert last.detail == str(caught.value)
+    assert re.search(SAYS[case], last.detail), last.detail
 
 
 def test_messages_name_the_two_values(network: Network) -> None:

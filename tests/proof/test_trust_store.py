@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import stat
 import threading
 from pathlib import Path
@@ -49,6 +51,46 @@ def test_the_file_is_the_owners_only_and_nothing_else_is_left(tmp_path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [one.name for one in path.parent.iterdir()] == ["trust.json"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "trust.json"
+    store = TrustStore(path, "root")
+    store.remember([header(1)], epoch=3)
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    store.remember([header(2, 2)], epoch=4)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["trust.json"]
+    assert (store.epoch, len(store.headers())) == (4, 2)  # in this process
+
+
+def test_who_reads_meanwhile_sees_the_old_or_the_new_and_never_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "trust.json"
+    store = TrustStore(path, "root")
+    store.remember([header(1)], epoch=1)
+    done = threading.Event()
+
+    def write() -> None:
+        for epoch in range(2, 60):
+            store.remember([header(epoch, epoch)], epoch=epoch)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = [1]
+    while not done.is_set():
+        found = TrustStore(path, "root")
+        assert max(one.height for one in found.headers()) == found.epoch
+        seen.append(found.epoch)
+    writer.join()
+    assert seen == sorted(seen)
 
 
 def test_roots_do_not_see_each_other(tmp_path: Path) -> None:
