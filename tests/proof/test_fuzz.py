@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import resource
 import time
 import tracemalloc
@@ -37,6 +36,8 @@ PARTS = {
     "validators": json.loads(BUNDLE.validators[0]),
 }
 TRUTH = NETWORK.book.current.members
+LIMIT_SECONDS = 0.1
+LIMIT_BYTES = 4 << 20
 
 
 def prove(bundle: Bundle) -> ParticipantSet | None:
@@ -275,13 +276,14 @@ def peak_memory() -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", [structural(), textual()], ids=["values", "text"])
 def test_fifty_thousand_mutated_answers(
-    strategy: st.SearchStrategy[Bundle],
-    request: pytest.FixtureRequest,
-    record_testsuite_property: Callable[[str, object], None],
+    strategy: st.SearchStrategy[Bundle], record_property: Callable[[str, object], None]
 ) -> None:
-    """Both together are 100,000. Times and memory are in the job's report, not asserted."""
+    """Both together are 100,000; their figures are printed at the end of the run.
+
+    The time is the thread's own, not the clock's: what else the machine does is not in it.
+    """
     slowest, worst = 0.0, BUNDLE
-    tried = proven = 0
+    tried = proven = most = 0
 
     @settings(
         max_examples=50_000,
@@ -291,13 +293,15 @@ def test_fifty_thousand_mutated_answers(
     )
     @given(strategy)
     def run(bundle: Bundle) -> None:
-        nonlocal slowest, worst, tried, proven
+        nonlocal slowest, worst, tried, proven, most
         spent, found = timed(bundle)
         if spent > slowest:
             # A record is timed again: the collector of hypothesis' own heap may have been in it.
             spent = min(spent, timed(bundle)[0], timed(bundle)[0])
         if spent > slowest:
             slowest, worst = spent, bundle
+        if tried % 100 == 0:  # tracing takes longer than the verification
+            most = max(most, memory_of(bundle))
         tried += 1
         if found is not None:
             proven += 1
@@ -305,17 +309,15 @@ def test_fifty_thousand_mutated_answers(
 
     before = peak_memory()
     run()
-    figures = {
-        "mutated answers": tried,
-        "proven all the same": proven,
-        "slowest verification, ms of CPU": round(slowest * 1000, 1),
-        "memory of the slowest, KiB": memory_of(worst) // 1024,
-        "growth of the process, MiB": round((peak_memory() - before) / 1024, 1),
-    }
-    for name, figure in figures.items():
-        record_testsuite_property(f"{request.node.name}: {name}", figure)
-    logging.getLogger("gonka_integrations.tests.fuzz").warning("%s", figures)
+    most = max(most, memory_of(worst), memory_of(BUNDLE))
+    record_property("mutated answers", tried)
+    record_property("proven all the same", proven)
+    record_property("slowest verification, ms of CPU", round(slowest * 1000, 1))
+    record_property("most memory of one, KiB", most // 1024)
+    record_property("growth of the process, MiB", round((peak_memory() - before) / 1024, 1))
     assert tried >= 50_000
+    assert slowest < LIMIT_SECONDS
+    assert most < LIMIT_BYTES
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
