@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ from test_forgeries import EXPECTED
 
 from gonka_integrations import EndpointDiscovery, GonkaConfig, GonkaSession, ParticipantSet
 from gonka_integrations.core import discovery as discovery_module
+from gonka_integrations.core.effects import Compute, Flow
 from gonka_integrations.devnet import Devnet
 from gonka_integrations.devnet.chain import SyntheticChain
 from gonka_integrations.devnet.forged_chain import ForgedChain
 from gonka_integrations.devnet.forgeries import CASES, EVIL_URL
 from gonka_integrations.errors import GonkaConfigError, GonkaProofVerificationError
 from gonka_integrations.proof import errors
-from gonka_integrations.proof.fetching import ProofVerifier
+from gonka_integrations.proof.fetching import ProofVerifier, as_flow
+from gonka_integrations.proof.light import TrustedHeader
+from gonka_integrations.proof.node_reader import Request, Steps
 from gonka_integrations.proof.trust import Agreement, Checkpoint
+from gonka_integrations.proof.trust_store import TrustStore
 
 CHAIN_ID = "gonka-devnet"
 DAY = 86400.0
@@ -150,25 +154,77 @@ def test_trust_is_kept_in_the_state_directory(net: Devnet, tmp_path: Path) -> No
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_checks_do_not_run_on_the_event_loop(net: Devnet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gonka_integrations.proof import commits
+class NotingStore(TrustStore):
+    """Notes the threads it is used in; it is asked first and told last, in between is the work."""
 
-    threads: set[int] = set()
-    check = commits.check_signatures
+    def __init__(self, root: Checkpoint) -> None:
+        super().__init__(None, root.root_id)
+        self.threads: dict[str, set[int]] = {"asked": set(), "told": set()}
 
-    def noting(*arguments: Any) -> int:
-        threads.add(threading.get_ident())
-        return check(*arguments)
+    def headers(self) -> tuple[TrustedHeader, ...]:
+        self.threads["asked"].add(threading.get_ident())
+        return super().headers()
 
-    monkeypatch.setattr(commits, "check_signatures", noting)
-    assert asyncio.run(discovery(net, checkpoint(net)).async_discover()).verified
-    assert threads
-    assert threading.get_ident() not in threads
+    def remember(self, headers: Iterable[TrustedHeader], epoch: int = 0) -> None:
+        self.threads["told"].add(threading.get_ident())
+        super().remember(headers, epoch)
 
 
-def test_proofs_need_a_trust_root(net: Devnet) -> None:
-    with pytest.raises(GonkaConfigError, match="needs a trust root"):
-        EndpointDiscovery(net.source_urls, verify_proofs=True)
+def test_checks_do_not_run_on_the_event_loop(net: Devnet) -> None:
+    root = checkpoint(net)
+    store = NotingStore(root)
+    found = EndpointDiscovery(
+        net.source_urls, verify_proofs=True, verifier=ProofVerifier(root, store=store)
+    )
+    assert asyncio.run(found.async_discover()).verified
+    assert all(store.threads.values())
+    assert threading.get_ident() not in set().union(*store.threads.values())
+
+
+def test_each_step_of_a_verification_leaves_the_event_loop() -> None:
+    """Also what is between two requests: every piece is work for a thread, none of it is here."""
+    ran: list[str] = []
+
+    def steps() -> Steps[str]:
+        for turn in range(3):
+            ran.append(f"before {turn}")
+            yield Request("http://a.example", f"/{turn}")
+        ran.append("after")
+        return "proven"
+
+    def fetch(source: str, path: str) -> Flow[bytes]:
+        ran.append(f"fetch {path}")
+        return b"{}"
+        yield  # a flow without effects
+
+    flow = as_flow(steps(), fetch)
+    effect: Any = next(flow)
+    for turn in range(3):
+        assert isinstance(effect, Compute)
+        assert f"before {turn}" not in ran  # asking for the work has not done it
+        effect = flow.send(effect.function())
+    assert "after" not in ran
+    with pytest.raises(StopIteration) as stop:
+        flow.send(effect.function())
+    assert stop.value.value == "proven"
+
+
+MAKERS: dict[str, Callable[..., object]] = {
+    "discovery": lambda **given: EndpointDiscovery("http://a.example", **given),
+    "session": lambda **given: GonkaSession(
+        GonkaConfig(source_url="http://a.example", private_key="11" * 32, **given)
+    ),
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("trust", [None, "", "tofu", "checkpoint:5"])
+def test_proofs_need_a_trust_root_and_say_so_before_anything_is_read(
+    maker: str, trust: str | None
+) -> None:
+    with pytest.raises(GonkaConfigError, match=r"^trust: ") as caught:
+        MAKERS[maker](verify_proofs=True, trust=trust)
+    assert caught.value.field == "trust"
 
 
 def test_no_proof_is_a_choice_that_is_logged_once(

@@ -325,6 +325,19 @@ def test_the_synthetic_bundle_of_another_generator_verifies(vectors: Path) -> No
     )
     assert proof.app_hash == block.header.app_hash
     assert proof.version == 30
+    found = verify(
+        Bundle(
+            json.dumps(payload).encode(),
+            json.dumps(data["commit"]).encode(),
+            (json.dumps({"validators": data["validators"]}).encode(),),
+        ),
+        epoch=3,
+        trusted=Checkpoint(31, block.hash, "gonka-devnet"),
+        now=block.header.time.unix + 60,
+        rules=Rules(chain_id="gonka-devnet"),
+    )
+    assert found.verified
+    assert len(found) + len(found.skipped) == len(payload["active_participants"]["participants"])
 
 
 MAINNET_CHECKS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from proof_chains import CHAIN_ID, EPOCH_SECONDS, Clock, Network, Node, drive, m
 from gonka_integrations.core.participants import ParticipantSet
 from gonka_integrations.devnet.forged_chain import ForgedChain
 from gonka_integrations.proof import errors
+from gonka_integrations.proof.light import TrustPolicy, check_clock, check_fresh, check_step
 from gonka_integrations.proof.report import Report
 from gonka_integrations.proof.trust import Agreement, Checkpoint
 from gonka_integrations.proof.trust_store import TrustStore
@@ -376,6 +378,45 @@ def test_ten_seconds_of_drift_are_allowed(world: World) -> None:
     near.now = at - 9.0
     world.verifier = Verifier(world.trust, SOURCES, store=TrustStore(None, "x"), clock=near)
     assert world.prove().verified
+
+
+@pytest.mark.parametrize(("ahead", "error"), [(9.9, None), (10.0, errors.HeaderFromFuture)])
+def test_the_limit_of_drift(ahead: float, error: type[Exception] | None) -> None:
+    network = Network([range(3)])
+    block = network.block(network.height)
+    with pytest.raises(error) if error else nullcontext():
+        check_clock(block, block.header.time.unix - ahead, TrustPolicy())
+
+
+@pytest.mark.parametrize(("days", "error"), [(4.999, None), (5.0, errors.TrustExpired)])
+def test_the_limit_of_trust(days: float, error: type[Exception] | None) -> None:
+    network = Network([range(3)])
+    trusted = network.trusted(network.height)
+    with pytest.raises(error) if error else nullcontext():
+        check_fresh(trusted, trusted.time.unix + days * 86400, TrustPolicy())
+
+
+@pytest.mark.parametrize(
+    ("stay", "error"), [(range(2, 5), errors.NotEnoughTrust), (range(1, 4), None)]
+)
+def test_a_third_that_has_stayed_is_not_enough(stay: range, error: type[Exception] | None) -> None:
+    """One of three is exactly a third; two are more."""
+    network = Network([range(3), stay])
+    trusted = network.trusted(network.book.records[1].effective + 3)
+    with pytest.raises(error) if error else nullcontext():
+        later = network.block(network.book.records[2].effective + 3)
+        check_step(trusted, later, network.clock.now)
+
+
+def test_all_pages_of_a_large_set_are_read() -> None:
+    """A node shows 100 at most."""
+    network = Network([range(130)])
+    network.chain.signers.most = 130
+    world = pinned(1, network)
+    assert world.prove().verified
+    pages = {path for path in world.nodes[SOURCES[0]].asked if "validators" in path}
+    assert {path.partition("&page=")[2] for path in pages} == {"1", "2"}
+    assert "130 validators" in str(world.report)
 
 
 def test_expired_memory_is_an_error_unless_it_may_be_renewed(
