@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from gonka_integrations.devnet import Devnet
+from gonka_integrations.devnet.chain import SyntheticChain
+from gonka_integrations.devnet.forged_chain import ForgedChain
 
 from .conftest import Gonka
 
@@ -32,6 +34,45 @@ def test_evidence_as_json(gonka: Gonka, proven: Devnet) -> None:
     told = gonka("verify", "--json", *proven.source_urls, "--trust", trust).json
     assert told["verified"]
     assert all(line["holds"] for line in told["evidence"])
+
+
+def checkpoint(net: Devnet) -> str:
+    height = net.epochs.current.created_at + 1
+    assert isinstance(net.chain, SyntheticChain)
+    net.chain.observe()
+    return f"checkpoint:{height}:{net.chain.header(height).hash.hex()}@{net.chain_id}"
+
+
+def test_a_checkpoint_is_enough_with_one_source(gonka: Gonka, proven: Devnet) -> None:
+    ran = gonka("verify", proven.source_url, "--trust", checkpoint(proven))
+    assert ran.code == 0, ran.out + ran.err
+    shown = [line.split()[1] for line in ran.out.splitlines() if line.startswith("ok ")]
+    assert shown == [
+        *("header", "proofs", "app", "proofs", "app", "trust", "epoch", "record", "list"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case", "error"),
+    [
+        ("json_only", "ParticipantsMismatch"),
+        ("both_proofs_rebuilt", "AppHashMismatch"),
+        ("whole_foreign_chain", "TrustMismatch"),
+        ("no_commit", "MissingSignedHeader"),
+    ],
+)
+def test_a_forged_network_fails_at_the_check_that_sees_it(
+    gonka: Gonka, proven: Devnet, case: str, error: str
+) -> None:
+    trust = checkpoint(proven)
+    assert isinstance(proven.chain, SyntheticChain)
+    proven.chain = ForgedChain(proven.chain, case)
+    ran = gonka("verify", *proven.source_urls, "--trust", trust)
+    assert ran.code == 1
+    failed = [line for line in ran.out.splitlines() if line.startswith("FAIL")]
+    assert failed[-1].split()[1] == error
+    assert "not proven" in ran.err
+    assert "Proven" not in ran.out
 
 
 def test_another_chain_is_refused(gonka: Gonka, proven: Devnet) -> None:
