@@ -42,8 +42,9 @@ def participants(
             }
         )
         return
+    known = "proven" if found.verified else "not verified; see gonka verify"
     screen.table(
-        f"Participants of epoch {found.epoch_id} (not verified; see gonka verify)",
+        f"Participants of epoch {found.epoch_id} ({known})",
         [
             screen.Column("address"),
             screen.Column("weight", number=True),

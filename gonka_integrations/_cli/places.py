@@ -92,6 +92,8 @@ def discovery_of(config: GonkaConfig, timeout: float) -> EndpointDiscovery:
         )
     return EndpointDiscovery(
         config.source_url,
+        verify_proofs=config.verify_proofs,
+        trust=config.trust,
         timeout=timeout,
         retry_count=0,
         allow_private_hosts=config.allow_private_hosts,

@@ -97,3 +97,24 @@ def test_one_source_cannot_agree(gonka: Gonka, proven: Devnet) -> None:
 @pytest.mark.parametrize("trust", ["faith", "checkpoint:x:y", "checkpoint:5:00"])
 def test_a_wrong_trust_root_is_2(gonka: Gonka, proven: Devnet, trust: str) -> None:
     assert gonka("verify", proven.source_url, "--trust", trust).code == 2
+
+
+@pytest.mark.parametrize("command", ["participants", "bench", "doctor"])
+def test_every_command_uses_proven_lists_only_where_the_environment_asks_for_proofs(
+    gonka: Gonka, proven: Devnet, command: str
+) -> None:
+    environment = {
+        "GONKA_VERIFY_PROOF": "1",
+        "GONKA_TRUST": checkpoint(proven),
+        "GONKA_SOURCE_URL": proven.source_url,
+        "GONKA_PRIVATE_KEY": proven.private_key,
+    }
+    ran = gonka(command, **environment)
+    assert ran.code == 0, ran.out + ran.err
+    assert "not verified" not in ran.out
+    assert isinstance(proven.chain, SyntheticChain)
+    proven.chain = ForgedChain(proven.chain, "header_app_hash_swapped")
+    ran = gonka(command, **environment)
+    assert ran.code == 1
+    assert "hashes to" in ran.out + ran.err
+    assert gonka(command, **{**environment, "GONKA_TRUST": ""}).code == 2
