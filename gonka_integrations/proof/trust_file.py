@@ -50,12 +50,15 @@ def read_root(path: Path, root_id: str) -> tuple[dict[int, TrustedHeader], int]:
 def write_root(path: Path, root_id: str, headers: Mapping[int, TrustedHeader], epoch: int) -> None:
     """Write one trust root, keeping the others in the file.
 
+    The epoch never goes back: another process may have proven a later one meanwhile.
+
     Raises:
         OSError: The file cannot be written.
         TrustError: The file that is there cannot be read.
     """
+    _, known = read_root(path, root_id)
     roots = dict(_read_roots(path))
-    roots[root_id] = _encode(headers, epoch)
+    roots[root_id] = _encode(headers, max(epoch, known))
     _replace_file(path, json.dumps({"version": _VERSION, "roots": roots}).encode())
 
 

@@ -180,6 +180,16 @@ def test_threads_may_share_it(tmp_path: Path) -> None:
     assert found.epoch == 7
 
 
+def test_an_epoch_that_another_process_has_proven_is_not_forgotten(tmp_path: Path) -> None:
+    """Or a replay of the epoch before would pass in the process after."""
+    path = tmp_path / "trust.json"
+    slow, fast = TrustStore(path, "root"), TrustStore(path, "root")
+    slow.remember([header(1)], epoch=5)
+    fast.remember([header(2, 2)], epoch=6)
+    slow.remember([header(3, 4)], epoch=5)
+    assert TrustStore(path, "root").epoch == 6
+
+
 def test_the_usual_place_is_the_state_directory() -> None:
     at = default_store_path("gonka-mainnet", {"XDG_STATE_HOME": "/var/state"})
     assert at == Path("/var/state/gonka-integrations/trust-gonka-mainnet.json")
