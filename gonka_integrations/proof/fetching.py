@@ -76,7 +76,9 @@ def as_flow(steps: Steps[_T], fetch: Callable[[str, str], Flow[bytes]]) -> Flow[
         try:
             body = yield from fetch(request.source, request.path)
         except GonkaDiscoveryError as error:
-            progress.answer = Answer(error.status_code or 0, str(error).encode())
+            # Who was asked for what is in the message of the check already.
+            told = str(error).removeprefix(f"{request.source}: {request.path} ")
+            progress.answer = Answer(error.status_code or 0, told.encode())
         else:
             progress.answer = Answer(200, body)
     return progress.result
