@@ -158,6 +158,17 @@ class GonkaConfig:
         """This configuration with some fields changed."""
         return GonkaConfig.build(self, environ={}, **changes)
 
+    def require_trust(self) -> None:
+        """Make sure that proofs, where they are wanted, have something to begin with.
+
+        Raises:
+            GonkaConfigError: `verify_proofs` is on, and no `trust` is given.
+        """
+        if self.verify_proofs and self.source_url and self.trust is None:
+            from .proof.trust import parse_trust  # noqa: PLC0415 - says what it may be
+
+            parse_trust(self.trust)
+
     @property
     def credential(self) -> Signer | None:
         """Who signs: the signer, else the private key."""

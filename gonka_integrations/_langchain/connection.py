@@ -124,6 +124,7 @@ def settle(
     found = _settled.get(key) if key is not None else None
     if found is None:
         found = GonkaConfig.build(base, model=model, **given)
+        found.require_trust()
         if key is not None:
             _settled[key] = found
     return found

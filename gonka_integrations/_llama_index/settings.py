@@ -114,6 +114,7 @@ class GonkaSettings(FunctionCallingLLM):
         base = session.config if session is not None else config
         given = {name: fields.get(name) for name in CONNECTION}
         settled = GonkaConfig.build(base, model=model, **given)
+        settled.require_trust()
         fields |= inherited(given, base, settled) | concealed(given, settled)
         try:
             super().__init__(model=settled.model, **fields)
@@ -183,6 +184,7 @@ class GonkaSettings(FunctionCallingLLM):
         """Settle the connection again after a change of its fields; a given session is left."""
         given = {name: self.__dict__.get(name) for name in CONNECTION} | dict(changes)
         self._config = GonkaConfig.build(model=self.model, **given)
+        self._config.require_trust()
         self._own_session = self._shared_session = None
         self.__dict__.update(given | concealed(given, self._config))
 

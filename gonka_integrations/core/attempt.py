@@ -48,6 +48,7 @@ class Attempt:
     def content(self) -> None:
         """The first content is here."""
         self.first_token = self.seconds()
+        self.pool.heard(self.lease)
 
     def record(
         self, outcome: str, status: int | None = None, text: str | None = None

@@ -26,8 +26,8 @@ class EndpointState:
     """One endpoint with its health, load and history; lives as long as it is a member."""
 
     __slots__ = (
-        "bare_streams", "endpoint", "ewma", "excuses", "group", "health", "in_flight", "lacks",
-        "measured", "member", "scale", "stats",
+        "bare_streams", "endpoint", "ewma", "excuses", "group", "health", "heard", "in_flight",
+        "lacks", "measured", "member", "scale", "silent", "stats",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, health: EndpointHealth) -> None:
@@ -35,6 +35,8 @@ class EndpointState:
         self.group = endpoint.credentials.group
         self.health = health
         self.in_flight = 0
+        self.silent = 0  # of those in flight: without any content yet
+        self.heard = 0.0  # when content last came, or that silence began
         self.ewma: float | None = None
         self.measured = 0.0
         self.scale = 1.0
@@ -47,19 +49,22 @@ class EndpointState:
     def without_load(self) -> EndpointState:
         """The same endpoint with nothing under way."""
         state = copy.copy(self)
-        state.in_flight = 0
+        state.in_flight = state.silent = 0
         return state
 
     def cost(self, now: float) -> float:
         """Expected delay; an endpoint never measured is free until something is pending on it.
 
-        The average of an idle endpoint fades, so that one that was slow once is looked at again:
+        It is no less than the time for which everything pending has been waiting in vain, so that
+        a host that falls silent is avoided long before anything times out. The average of an idle endpoint fades, so that one that was slow once is looked at again:
         one that is n times slower than the others after (n - 1) half minutes.
         """
         ewma, pending = self.ewma, self.in_flight
         if ewma is None:
             return _UNKNOWN_COST * pending
         if pending:
+            if self.silent and now - self.heard > ewma:
+                ewma = now - self.heard
             return ewma * (1.0 + pending * self.scale)
         return ewma / (1.0 + (now - self.measured) / _FADES_IN)
 
@@ -150,6 +155,7 @@ class Lease:
     Attributes:
         started: When it was given.
         stats: Where it is counted.
+        heard: Whether content has come.
         settled: Whether its outcome is known.
         handed_on: Whether an open stream keeps it beyond the call that took it.
     """
@@ -158,6 +164,7 @@ class Lease:
     model: str
     started: float
     stats: ModelStats
+    heard: bool = False
     settled: bool = False
     handed_on: bool = False
 

@@ -172,6 +172,14 @@ class EndpointPool:
             soonest = min(failing, key=lambda state: state.health.out_until)
             return self._lease(soonest, want.model, now)
 
+    def heard(self, lease: Lease) -> None:
+        """The first content has come from a leased endpoint."""
+        with self._lock:
+            if not lease.heard and not lease.settled:
+                lease.heard = True
+                lease.state.silent -= 1
+                lease.state.heard = self.clock()
+
     def settle(self, lease: Lease, outcome: Outcome) -> bool:
         """Give a lease back with what became of it. Later settlements of the same do nothing.
 
@@ -185,6 +193,7 @@ class EndpointPool:
                 return False
             lease.settled = True
             state.in_flight -= 1
+            state.silent -= not lease.heard
             ejected = self._learn(lease, outcome, self.clock())
             if self._waiting.count:
                 woken = self._hand_over()
@@ -302,6 +311,9 @@ class EndpointPool:
         return None
 
     def _lease(self, state: EndpointState, model: str, now: float) -> Lease:
+        if not state.silent:
+            state.heard = now
+        state.silent += 1
         state.in_flight += 1
         stats = state.stats_for(model)
         stats.calls += 1
@@ -316,6 +328,7 @@ class EndpointPool:
             state.observe(outcome.first_token, now)
         if not outcome.failure:
             stats.count_served(outcome.first_token, outcome.total)
+            state.heard = now
             state.health.succeeded()
             return False
         stats.count_failure(outcome.failure, ambiguous=outcome.ambiguous)

@@ -116,6 +116,7 @@ def test_given_both_ways():
         ({"source_url": "ftp://x"}, "source_url"),
         ({"session": 3}, "session"),
         ({"config": {}}, "config"),
+        ({"private_key": KEY, "source_url": SOURCE, "verify_proofs": True}, "trust"),
     ],
 )
 def test_wrong_connections_name_the_field(given, field):

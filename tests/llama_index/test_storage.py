@@ -320,6 +320,7 @@ def test_structured_llms_show_no_secret(net: Devnet, full: GonkaLLM) -> None:
         ({"fallback_llms": ["gpt"]}, "fallback_llms"),
         ({"timeout": -1}, "timeout"),
         ({"base_url": "ftp://x"}, "base_url"),
+        ({"source_url": "http://x.example", "verify_proofs": True}, "trust"),
         ({"api_base": "http://x/v1"}, "api_base"),
     ],
 )

@@ -4,7 +4,8 @@ Steps of a scenario, each an object:
 
 - ``members``: who takes part from now on; ``joined``, ``left`` and ``drained`` say what follows.
 - ``begin``: leases on these hosts; ``end`` settles the oldest, served in ``seconds`` or failed
-  ``as`` a kind of health; ``cancel`` settles it as abandoned. ``fail`` and ``serve`` are both.
+  ``as`` a kind of health; ``cancel`` settles it as abandoned; ``hear`` is its first content.
+  ``fail`` and ``serve`` begin and end.
 - ``wait``: calls that queue; ``woken`` (of any step) names those that get a lease by it.
 - ``pass``: seconds that go by. ``probe``: who is tried before its time.
 - ``pick``: exactly these hosts can be leased now. ``share``: bounds of the share they get.
@@ -67,7 +68,7 @@ class Stage:
     def run(self, step: dict[str, Any]) -> None:
         self.drained.clear()
         self.woken.clear()
-        for action in ("members", "begin", "end", "cancel", "fail", "serve", "wait", "pass",
+        for action in ("members", "begin", "hear", "end", "cancel", "fail", "serve", "wait", "pass",
                        "probe", "pick", "share", "expect", "gone"):  # fmt: skip
             if action in step:
                 getattr(self, f"do_{action}")(step[action], step)
@@ -98,6 +99,10 @@ class Stage:
     def do_end(self, hosts: list[str], step: dict[str, Any]) -> None:
         for host in hosts:
             self.pool.settle(self.leases[host].pop(0), self.outcome(step))
+
+    def do_hear(self, hosts: list[str], step: dict[str, Any]) -> None:
+        for host in hosts:
+            self.pool.heard(next(lease for lease in self.leases[host] if not lease.heard))
 
     def do_cancel(self, hosts: list[str], step: dict[str, Any]) -> None:
         for host in hosts:
