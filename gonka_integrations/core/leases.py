@@ -56,8 +56,9 @@ class EndpointState:
         """Expected delay; an endpoint never measured is free until something is pending on it.
 
         It is no less than the time for which everything pending has been waiting in vain, so that
-        a host that falls silent is avoided long before anything times out. The average of an idle endpoint fades, so that one that was slow once is looked at again:
-        one that is n times slower than the others after (n - 1) half minutes.
+        a host that falls silent is avoided long before anything times out. The average of an idle
+        endpoint fades, so that one that was slow once is looked at again: one that is n times
+        slower than the others after (n - 1) half minutes.
         """
         ewma, pending = self.ewma, self.in_flight
         if ewma is None:
