@@ -2,7 +2,8 @@
 
 An endpoint is *in* service, or *out* until a moment. After a fault it comes back *on trial*: one
 request at a time until one succeeds. The cooldown after the N-th fault in a row is
-``min(1 s * 2 ** (N - 1), 60 s)``, spread by a fifth so that endpoints do not return in step.
+``min(1 s * 2 ** (N - 1), 60 s)``, spread by a fifth so that endpoints do not return in step. One
+that kept a request waiting in vain is out for at least twice that time: trying it costs as much.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ class EndpointHealth:
             self._faults += 1
             self._left_at = now
             self.on_trial = True
-            return self._leave(now, self._cooldown(), health)
+            wasted = now - started if health is Health.HARD else 0.0
+            return self._leave(now, self._cooldown(2.0 * wasted), health)
         return False
 
     def is_out(self, now: float) -> bool:
@@ -170,9 +172,10 @@ class EndpointHealth:
         enough = len(self._recent) >= self._policy.share_minimum
         return may_eject and enough and failures * 2 > len(self._recent)
 
-    def _cooldown(self) -> float:
+    def _cooldown(self, at_least: float) -> float:
         doubled = self._policy.base_cooldown * 2.0 ** min(self._faults - 1, 16)
-        return min(doubled, self._policy.max_cooldown) * self._uniform(0.8, 1.2)
+        longest = self._policy.max_cooldown
+        return min(max(doubled, at_least), longest) * self._uniform(0.8, 1.2)
 
     def _alive(self) -> None:
         """It answers. What it asked for, to be left alone, stays in force."""

@@ -7,6 +7,7 @@ one lock that is never held during I/O; sync threads and event loops share a poo
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["EndpointPool", "EndpointState", "Lease", "Outcome", "Outlook", "Waiter", "Want"]
 
 _LACKS_MODEL_FOR = 300.0
+_FAR = 8.0  # times the usual latency
 
 
 class EndpointPool:
@@ -67,6 +69,7 @@ class EndpointPool:
         self._members = Members(lambda: EndpointHealth(policy, self._rng.uniform))
         self._waiting = WaitingLine(queue_limit)
         self._last_probe = -1e9
+        self._far = math.inf
         renew_in_children(self)
 
     # Membership.
@@ -305,7 +308,7 @@ class EndpointPool:
         if least_tier:  # these first, in their order
             tables = tuple(sorted(tables, key=lambda one: one.items[0].endpoint.tier < least_tier))
         for table in tables:
-            state = choose(table, want, now, self._rng)
+            state = choose(table, want, now, self._rng, self._far)
             if state is not None:
                 return self._lease(state, want.model, now)
         return None
@@ -330,6 +333,8 @@ class EndpointPool:
             stats.count_served(outcome.first_token, outcome.total)
             state.heard = now
             state.health.succeeded()
+            if outcome.first_token is not None:
+                self._far = _usual(self._far, _FAR * outcome.first_token)
             return False
         stats.count_failure(outcome.failure, ambiguous=outcome.ambiguous)
         if outcome.health is Health.MODEL:
@@ -350,3 +355,8 @@ class EndpointPool:
         for endpoint in left:
             if host_of(endpoint.base_url) not in in_use:
                 self._on_drained(endpoint)
+
+
+def _usual(before: float, now: float) -> float:
+    """A slow average, which begins with its first value."""
+    return now if before == math.inf else before + 0.05 * (now - before)

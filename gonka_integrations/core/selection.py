@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DRAWS = 16
+_MOST_SEEN = 4
 
 
 class WeightedTable(Generic[T]):
@@ -52,37 +54,53 @@ class WeightedTable(Generic[T]):
 
 
 def choose(
-    table: WeightedTable[EndpointState], want: Want, now: float, rng: random.Random
+    table: WeightedTable[EndpointState],
+    want: Want,
+    now: float,
+    rng: random.Random,
+    far: float = math.inf,
 ) -> EndpointState | None:
     """The cheaper of two usable endpoints drawn by weight; None when none is usable.
 
     A call that has failed already tries no endpoint that is on trial while there are others.
+
+    Args:
+        table: Who is drawn from.
+        want: What the call is looking for.
+        now: Current time in seconds.
+        rng: Source of randomness.
+        far: Cost in seconds beyond which the cheaper of two is dear, and more are drawn.
     """
-    first: EndpointState | None = None
+    best: EndpointState | None = None
+    cost, seen = math.inf, 0
     if len(table.items) > 2:  # noqa: PLR2004 - fewer are compared whole
         draw, random = table.draw, rng.random
         for _ in range(_DRAWS):
             state = draw(random)
-            if state is first or not state.usable(want, now):
+            if state is best or not state.usable(want, now):
                 continue
             if want.tried and state.health.on_trial:
                 continue
-            if first is not None:
-                return state if state.cost(now) < first.cost(now) else first
-            first = state
-    return _scan(table.items, want, now, rng) if first is None else first
+            seen += 1
+            this = state.cost(now)
+            if best is None or this < cost:
+                best, cost = state, this
+            if (seen > 1 and cost <= far) or seen == _MOST_SEEN:
+                return best
+    return _scan(table.items, want, now, rng, far) if best is None else best
 
 
 def _scan(
-    states: Sequence[EndpointState], want: Want, now: float, rng: random.Random
+    states: Sequence[EndpointState], want: Want, now: float, rng: random.Random, far: float
 ) -> EndpointState | None:
     usable = [state for state in states if state.usable(want, now)]
     if want.tried:
         usable = [state for state in usable if not state.health.on_trial] or usable
     if len(usable) < 2:  # noqa: PLR2004 - nothing to compare
         return usable[0] if usable else None
-    one, other = rng.choices(usable, [state.endpoint.weight for state in usable], k=2)
-    return other if other.cost(now) < one.cost(now) else one
+    drawn = rng.choices(usable, [state.endpoint.weight for state in usable], k=2)
+    best = min(drawn, key=lambda state: state.cost(now))
+    return best if best.cost(now) <= far else min(usable, key=lambda state: state.cost(now))
 
 
 def _cells(items: Sequence[T], weights: Sequence[float]) -> list[tuple[float, T, T]]:

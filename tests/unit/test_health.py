@@ -47,9 +47,22 @@ class TestHardFailures:
             assert not health.is_out(now)
         assert cooldowns == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
+    def test_a_host_that_costs_time_is_out_for_twice_that_time(self) -> None:
+        health = fresh()
+        fail(health, Health.HARD, 10.0, started=7.0)
+        assert health.out_until == 16.0
+        fail(health, Health.HARD, 20.0, started=19.9)  # the second in a row
+        assert health.out_until == 22.0
+        fail(health, Health.HARD, 100.0, started=40.0)
+        assert health.out_until == 160.0
+        other = fresh()
+        for _ in range(2):  # it was at work all the time
+            fail(other, Health.SOFT, 10.0, started=0.0)
+        assert other.out_until == 11.0
+
     def test_what_was_under_way_at_a_fault_is_part_of_it(self) -> None:
         health = fresh()
-        assert fail(health, Health.HARD, 10.0, started=9.0)
+        assert fail(health, Health.HARD, 10.0, started=9.9)
         for late in (10.1, 10.5, 12.0):
             assert not fail(health, Health.HARD, late, started=9.5)
         assert health.out_until == 11.0
