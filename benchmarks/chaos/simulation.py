@@ -24,7 +24,7 @@ from gonka_integrations.core.attempts import AttemptPlan, Pause
 from gonka_integrations.core.endpoints import Bearer, Endpoint
 from gonka_integrations.core.pool import EndpointPool, Outcome
 from gonka_integrations.core.retries import RetryBudget, RetryPolicy
-from gonka_integrations.core.verdicts import judge_failure
+from gonka_integrations.core.verdicts import Health, judge_failure
 
 from ..common.stats import quantile
 
@@ -159,7 +159,10 @@ class Ours:
             if self._ended(plan, lease, failure, begun):
                 for _, _, loser in ordered[number + 1 :]:
                     self._release(loser)
-                    self.pool.settle(loser, Outcome(failure="cancelled"))
+                    waited = self.world.now - loser.started
+                    self.pool.settle(
+                        loser, Outcome(Health.SHARE, "outrun", first_token=waited, ambiguous=True)
+                    )
                 return True
         return False
 
@@ -183,9 +186,10 @@ class Ours:
         if failure:
             self._release(lease)
             verdict = judge_failure(failure)
-            self.pool.settle(lease, Outcome(verdict.health, failure, first_token=spent))
+            self.pool.settle(lease, Outcome(verdict.health, failure))
             plan.failed(lease, verdict, "", ambiguous=failure != "refused")
             return False
+        self.pool.heard(lease)
         world.firsts.append(world.now - begun)
         self.budget.deposit()
         world.spawn(self._body(lease, spent))
