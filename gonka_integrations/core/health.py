@@ -107,7 +107,7 @@ class EndpointHealth:
         """Take in one failure.
 
         Of requests that were under way when it went out of service, several may fail of the same
-        cause: the cooldown is that of one fault.
+        cause: the time out is that of one.
 
         Args:
             health: What the failure says of the endpoint.
@@ -122,6 +122,9 @@ class EndpointHealth:
         if health in (Health.OK, Health.MODEL):
             self._alive()
             return False
+        late = started < self._left_at
+        if late and health is Health.FULL and not retry_after:
+            return False
         left_alone = self._left_alone(health, retry_after)
         if left_alone is not None:
             # A failing endpoint that names a time is as one that is busy: obeyed, not probed.
@@ -129,11 +132,10 @@ class EndpointHealth:
             return self._leave(now, left_alone, Health.FULL if named else health)
         self._in_row += 1
         self._recent.append(False)
-        if started < self._left_at:
+        if late:
             return False
         if self._is_fault(health, may_eject=may_eject):
             self._faults += 1
-            self._left_at = now
             self.on_trial = True
             wasted = now - started if health is Health.HARD else 0.0
             return self._leave(now, self._cooldown(2.0 * wasted), health)
@@ -187,6 +189,7 @@ class EndpointHealth:
 
     def _leave(self, now: float, seconds: float, health: Health) -> bool:
         was_in = not self.is_out(now)
+        self._left_at = now
         if now + seconds > self.out_until:
             self.out_until = now + seconds
             self.reason = health.name

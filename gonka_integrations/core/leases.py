@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,17 @@ class EndpointState:
         state.in_flight = state.silent = 0
         return state
 
-    def cost(self, now: float) -> float:
+    def cost(self, now: float, usual: float = math.inf) -> float:
         """Expected delay; an endpoint never measured is free until something is pending on it.
 
         It is no less than the time for which everything pending has been waiting in vain, so that
         a host that falls silent is avoided long before anything times out. The average of an idle
-        endpoint fades, so that one that was slow once is looked at again: one that is n times
-        slower than the others after (n - 1) half minutes.
+        endpoint fades down to what is usual, so that one that was slow once is looked at again:
+        one that is n times slower than the others after (n - 1) half minutes.
+
+        Args:
+            now: Current time in seconds.
+            usual: Seconds that endpoints of the pool usually take.
         """
         ewma, pending = self.ewma, self.in_flight
         if ewma is None:
@@ -67,7 +72,9 @@ class EndpointState:
             if self.silent and now - self.heard > ewma:
                 ewma = now - self.heard
             return ewma * (1.0 + pending * self.scale)
-        return ewma / (1.0 + (now - self.measured) / _FADES_IN)
+        if ewma <= usual:
+            return ewma
+        return max(usual, ewma / (1.0 + (now - self.measured) / _FADES_IN))
 
     def observe(self, seconds: float, now: float) -> None:
         """Move the average: quickly up, slowly down."""

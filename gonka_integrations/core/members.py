@@ -8,7 +8,7 @@ from .leases import EndpointState
 from .selection import WeightedTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .endpoints import Endpoint
     from .health import EndpointHealth
@@ -71,17 +71,16 @@ class Members:
             self.remembered[model] = found
         return found
 
-    def serving(self, model: str) -> list[EndpointState]:
+    def serving(self, model: str) -> Iterator[EndpointState]:
         """Those that may serve *model*, lowest tier first."""
-        return [state for table in self.tables(model) for state in table.items]
+        for table in self.tables(model):
+            yield from table.items
 
-    def candidates(self, want: Want, now: float) -> list[EndpointState]:
+    def candidates(self, want: Want, now: float) -> Iterator[EndpointState]:
         """Those that a call may ever be sent to, in service or out of it."""
-        return [
-            state
-            for state in self.serving(want.model)
-            if not want.bars(state) and not state.lacking(want.model, now)
-        ]
+        for state in self.serving(want.model):
+            if not want.bars(state) and not state.lacking(want.model, now):
+                yield state
 
     def advise(
         self, identity: str, serves: Mapping[str, bool], until: float, excuses: Mapping[str, str]
@@ -99,8 +98,11 @@ class Members:
 
     def lacks(self, model: str, now: float) -> bool:
         """Whether every member that might serve *model* has said that it does not."""
-        members = self.serving(model)
-        return bool(members) and all(state.lacking(model, now) for state in members)
+        return self.all_serving(model, lambda state: state.lacking(model, now))
+
+    def all_serving(self, model: str, what: Callable[[EndpointState], bool]) -> bool:
+        """Whether *what* holds for every member that may serve *model*, and there is one."""
+        return bool(self.tables(model)) and all(map(what, self.serving(model)))
 
     def mostly_in(self, now: float) -> bool:
         """Whether less than half of the weight is out of service."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["EndpointPool", "EndpointState", "Lease", "Outcome", "Outlook", "Waiter", "Want"]
 
 _LACKS_MODEL_FOR = 300.0
-_FAR = 8.0  # times the usual latency
 
 
 class EndpointPool:
@@ -69,7 +68,7 @@ class EndpointPool:
         self._members = Members(lambda: EndpointHealth(policy, self._rng.uniform))
         self._waiting = WaitingLine(queue_limit)
         self._last_probe = -1e9
-        self._far = math.inf
+        self._usual = math.inf
         renew_in_children(self)
 
     # Membership.
@@ -135,8 +134,7 @@ class EndpointPool:
 
     def gone(self, model: str) -> bool:
         """Whether every member that might serve *model* has said that it infers no more."""
-        members = self._members.serving(model)
-        return bool(members) and all(state.health.gone for state in members)
+        return self._members.all_serving(model, lambda state: state.health.gone)
 
     def tiers(self, model: str) -> tuple[int, ...]:
         """Tiers with members that may serve *model*, lowest first."""
@@ -308,7 +306,7 @@ class EndpointPool:
         if least_tier:  # these first, in their order
             tables = tuple(sorted(tables, key=lambda one: one.items[0].endpoint.tier < least_tier))
         for table in tables:
-            state = choose(table, want, now, self._rng, self._far)
+            state = choose(table, want, now, self._rng, self._usual)
             if state is not None:
                 return self._lease(state, want.model, now)
         return None
@@ -334,7 +332,7 @@ class EndpointPool:
             state.heard = now
             state.health.succeeded()
             if outcome.first_token is not None:
-                self._far = _usual(self._far, _FAR * outcome.first_token)
+                self._usual = _average(self._usual, outcome.first_token)
             return False
         stats.count_failure(outcome.failure, ambiguous=outcome.ambiguous)
         if outcome.health is Health.MODEL:
@@ -357,6 +355,6 @@ class EndpointPool:
                 self._on_drained(endpoint)
 
 
-def _usual(before: float, now: float) -> float:
+def _average(before: float, now: float) -> float:
     """A slow average, which begins with its first value."""
     return now if before == math.inf else before + 0.05 * (now - before)

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _DRAWS = 16
 _MOST_SEEN = 4
+_FAR = 8.0
 
 
 class WeightedTable(Generic[T]):
@@ -58,7 +59,7 @@ def choose(
     want: Want,
     now: float,
     rng: random.Random,
-    far: float = math.inf,
+    usual: float = math.inf,
 ) -> EndpointState | None:
     """The cheaper of two usable endpoints drawn by weight; None when none is usable.
 
@@ -69,8 +70,10 @@ def choose(
         want: What the call is looking for.
         now: Current time in seconds.
         rng: Source of randomness.
-        far: Cost in seconds beyond which the cheaper of two is dear, and more are drawn.
+        usual: Seconds until first content that are usual here; when the cheaper of two is far
+            from that, more are drawn.
     """
+    far = _FAR * usual
     best: EndpointState | None = None
     cost, seen = math.inf, 0
     if len(table.items) > 2:  # noqa: PLR2004 - fewer are compared whole
@@ -82,25 +85,28 @@ def choose(
             if want.tried and state.health.on_trial:
                 continue
             seen += 1
-            this = state.cost(now)
+            this = state.cost(now, usual)
             if best is None or this < cost:
                 best, cost = state, this
             if (seen > 1 and cost <= far) or seen == _MOST_SEEN:
                 return best
-    return _scan(table.items, want, now, rng, far) if best is None else best
+    return _scan(table.items, want, now, rng, usual) if best is None else best
 
 
 def _scan(
-    states: Sequence[EndpointState], want: Want, now: float, rng: random.Random, far: float
+    states: Sequence[EndpointState], want: Want, now: float, rng: random.Random, usual: float
 ) -> EndpointState | None:
     usable = [state for state in states if state.usable(want, now)]
     if want.tried:
         usable = [state for state in usable if not state.health.on_trial] or usable
     if len(usable) < 2:  # noqa: PLR2004 - nothing to compare
         return usable[0] if usable else None
-    drawn = rng.choices(usable, [state.endpoint.weight for state in usable], k=2)
-    best = min(drawn, key=lambda state: state.cost(now))
-    return best if best.cost(now) <= far else min(usable, key=lambda state: state.cost(now))
+
+    def cost(state: EndpointState) -> float:
+        return state.cost(now, usual)
+
+    best = min(rng.choices(usable, [state.endpoint.weight for state in usable], k=2), key=cost)
+    return best if cost(best) <= _FAR * usual else min(usable, key=cost)
 
 
 def _cells(items: Sequence[T], weights: Sequence[float]) -> list[tuple[float, T, T]]:

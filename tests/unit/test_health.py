@@ -69,6 +69,17 @@ class TestHardFailures:
         assert fail(health, Health.HARD, 12.0, started=11.5)
         assert health.out_until == 14.0
 
+    def test_a_busy_host_says_so_to_many_at_once(self) -> None:
+        health = fresh()
+        for _ in range(5):
+            fail(health, Health.FULL, 10.0, started=9.9)
+            fail(health, Health.FULL, 10.1, started=9.9)
+        assert health.out_until == 11.0
+        fail(health, Health.FULL, 11.1, started=11.0)
+        assert health.out_until == 13.1
+        fail(health, Health.FULL, 11.2, 9.0, started=11.0)  # one that names a time is heard
+        assert health.out_until == 20.2
+
     def test_also_when_it_has_come_back_meanwhile(self) -> None:
         health = fresh()
         fail(health, Health.HARD, 10.0, started=9.0)

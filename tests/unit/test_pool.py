@@ -6,6 +6,7 @@ import json
 import random
 import sys
 import threading
+from typing import Any
 
 import pytest
 from made import FakeClock, gateway, node, provider
@@ -79,6 +80,28 @@ class TestModels:
         for number in range(1_000):
             assert pool.serves(f"model-{number}")
         assert len(pool._members.remembered) <= 256
+
+
+def test_what_a_call_costs_does_not_grow_with_the_pool() -> None:
+    """No step of a call that goes well looks at every member."""
+    pool, _ = pool_of(*(node(i) for i in range(500)))
+    states = list(pool._members.states.values())
+    reads = 0
+
+    class Watched(dict[str, float]):
+        def get(self, *arguments: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return super().get(*arguments)
+
+    for state in states:
+        state.lacks = Watched(other=1e18)
+    want = Want("")
+    held = lease(pool, want)
+    assert pool.others_remain(want, held.state)
+    pool.heard(held)
+    pool.settle(held, Outcome(first_token=0.1, total=0.2))
+    assert reads < 20
 
 
 class TestTrials:
