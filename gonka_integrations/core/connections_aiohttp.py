@@ -118,6 +118,8 @@ class AiohttpExchange:
         try:
             if content.total_bytes and (data := content.read_nowait()):
                 return data
+            if content.at_eof():
+                return b""
             async with asyncio.timeout(self._wait.remaining()):
                 return await content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -125,6 +127,9 @@ class AiohttpExchange:
 
     async def finish(self) -> None:
         """Read the end of the body, for a moment, so that the connection can be reused."""
+        if self._content.at_eof():
+            self._response.release()
+            return
         try:
             async with asyncio.timeout(DRAIN_FOR):
                 while await self._content.readany():

@@ -88,7 +88,7 @@ class AsyncMultiplexTransport(httpx.AsyncBaseTransport):
 
 def _flow_for(engine: Engine, request: httpx.Request, body: bytes) -> tuple[Any, bool]:
     """The flow that serves a request, and whether it opens a stream."""
-    path = urlsplit(str(request.url)).path
+    path = request.url.path
     payload = _json_object(body)
     if request.method == "POST" and path.endswith(_COMPLETIONS) and payload is not None:
         call = ChatCall(engine.context, payload, _options(request))
@@ -122,9 +122,9 @@ def _options(request: httpx.Request) -> CallOptions:
     """The SDK's read time-out bounds the call; headers set on purpose go on to keyed endpoints."""
     waits = request.extensions.get("timeout") or {}
     extra = {
-        name: value
-        for name, value in request.headers.items()
-        if name.startswith("x-") and not name.startswith(("x-stainless", "x-gonka"))
+        name.decode("ascii"): value.decode("latin-1")
+        for name, value in ((name.lower(), value) for name, value in request.headers.raw)
+        if name.startswith(b"x-") and not name.startswith((b"x-stainless", b"x-gonka"))
         and name not in _NODE_HEADERS
     }  # fmt: skip
     return CallOptions(timeout=waits.get("read"), extra_headers=extra or None)
@@ -132,8 +132,8 @@ def _options(request: httpx.Request) -> CallOptions:
 
 # Headers that nodes send to each other: from a client they would change what a node does.
 _NODE_HEADERS = frozenset({
-    "x-inference-id", "x-seed", "x-transfer-address", "x-ta-signature", "x-prompt-hash",
-    "x-validator-address", "x-epoch-id", "x-requester-address", "x-timestamp",
+    b"x-inference-id", b"x-seed", b"x-transfer-address", b"x-ta-signature", b"x-prompt-hash",
+    b"x-validator-address", b"x-epoch-id", b"x-requester-address", b"x-timestamp",
 })  # fmt: skip
 
 
