@@ -78,13 +78,17 @@ def table() -> str:
 
 
 def test_named_tests_exist() -> None:
-    """Each row of the feature table names a test, and each test that is named is there."""
+    """Rows of the feature table name tests, of the others too, and all that are named exist."""
     named = re.findall(r"`(test_\w+)::(\w+)`", PAGE.read_text("utf-8"))
     assert len(named) > 30
     rows = re.findall(r"^\| (?!feature|argument|-)(.+?) \| (.+?) \|", table(), re.MULTILINE)
     assert len(rows) > 30
     for feature, ours in rows:
         assert re.search(r"`test_\w+::\w+`", ours) or ours.startswith("no,"), feature
+    theirs = re.findall(r"^\| (?!feature|-).+ \| (.+?) \|$", table(), re.MULTILINE)
+    assert len(theirs) == len(rows)
+    for last in theirs:
+        assert last == "by hand" or re.fullmatch(r"`test_peers\w*::\w+`", last), last
     for file, test in named:
         (found,) = ROOT.glob(f"tests/**/{file}.py")
         assert re.search(rf"(def|class) {test}\b", found.read_text("utf-8")), (file, test)
