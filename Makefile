@@ -12,7 +12,7 @@ LINTED := gonka_integrations tests cookbook benchmarks tools
 
 .DEFAULT_GOAL := help
 .PHONY: help install format lint typecheck test test-openai3 test-openai2 cov soak bench demo devnet reference docs notebooks build \
-	package extras lower-bounds multiplexer-llm scale check clean
+	package extras lower-bounds multiplexer-llm peers scale check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ multiplexer-llm: .venv-multiplexer/.ready  ## Run the notebook and tests of the 
 	.venv-multiplexer/bin/python -m pytest tests/published
 	.venv-multiplexer/bin/python tools/notebooks.py run --only multiplexer-llm
 
+peers: .venv-peers/.ready  ## Run what docs/langchain.md says of other packages' chat models
+	.venv-peers/bin/python -m pytest -W ignore tests/peers
+
 scale: .venv-scale/.ready  ## Run the recipe for many processes on Ray Data (docs/scale.md)
 	.venv-scale/bin/python -m pytest -m slow tests/scale
 
@@ -117,6 +120,11 @@ $(VENV2)/.ready: pyproject.toml
 .venv-multiplexer/.ready: pyproject.toml
 	$(environment)
 	$(@D)/bin/python $(PIP) -e ".[devnet,fast]" --group multiplexer
+	touch $@
+
+.venv-peers/.ready: pyproject.toml tests/peers/requirements.txt
+	$(environment)
+	$(@D)/bin/python $(PIP) -e ".[langchain,devnet]" --requirement tests/peers/requirements.txt
 	touch $@
 
 .venv-scale/.ready: pyproject.toml
