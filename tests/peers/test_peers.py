@@ -7,6 +7,11 @@ and one case for each cell. A package that improves fails its case, and the page
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +25,7 @@ from gonka_integrations.devnet import Reply, ToolCall
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 F, G = ToolCall("f", {"a": 1}, id="c1"), ToolCall("g", {"b": 2}, id="c2")
+SUITE = str(Path(__file__).with_name("standard_suite.py"))
 HALF = '{"number": "17'
 
 
@@ -51,6 +57,23 @@ INVOICE = {
 
 
 # Answers and streams.
+
+
+@cells("no: 7 fail", "no: 9 fail", "no: 1 fails", "no: 11 fail")
+def test_standard_suite(peer, cell, request):
+    """All of it, in a process of its own."""
+    name = request.node.callspec.id
+    options = ["-W", "ignore", "-q", "--tb=no", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, SUITE],
+        env={**os.environ, "PEER": name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"(\d+) failed, \d+ passed", run.stdout)
+    assert found, run.stdout
+    assert re.findall(r"\d+", cell) == [found[1]], run.stdout
 
 
 @cells("yes")
