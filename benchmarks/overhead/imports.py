@@ -32,6 +32,15 @@ STATEMENTS: dict[str, tuple[str, str]] = {
     "gonka_openai": ("gonka_openai", "import gonka_openai"),
 }  # fmt: skip
 
+_CORE = "import langchain_core.language_models.chat_models"
+#: title -> (environment, what is there already, statement)
+AFTERWARDS: dict[str, tuple[str, str, str]] = {
+    "ChatGonka after langchain_core": ("ours3", _CORE, "from gonka_integrations import ChatGonka"),
+    "ChatOpenAI after langchain_core": (
+        "langchain3", _CORE, "from langchain_openai import ChatOpenAI",
+    ),
+}  # fmt: skip
+
 
 def measure(rounds: int) -> dict[str, float]:
     """Milliseconds of CPU for each statement: medians over interleaved rounds."""
@@ -42,7 +51,20 @@ def measure(rounds: int) -> dict[str, float]:
             if turn:  # the first round fills the disk cache and writes byte code
                 taken[title].append(spent)
     bare = median(taken.pop("nothing"))
-    return {title: (median(times) - bare) * 1000 for title, times in taken.items()}
+    found = {title: (median(times) - bare) * 1000 for title, times in taken.items()}
+    for title, (env, first, then) in AFTERWARDS.items():
+        found[title] = 1000 * median([_afterwards(env, first, then) for _ in range(rounds)])
+    return found
+
+
+def _afterwards(env: str, first: str, then: str) -> float:
+    """CPU seconds of *then* in a fresh interpreter that has done *first*."""
+    code = f"import time\n{first}\nt = time.process_time()\n{then}\nprint(time.process_time() - t)"
+    done = subprocess.run(
+        [str(envs.python_of(env)), "-c", code],
+        cwd=envs.ROOT, env=envs.child_environment(), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return float(done.stdout)
 
 
 def _once(env: str, statement: str) -> float:
