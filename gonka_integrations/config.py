@@ -17,19 +17,16 @@ if TYPE_CHECKING:
     from .core.keys import PrivateKey, Signer
     from .core.secrets import Secret
 
-__all__ = ["ConfigArguments", "GatewaySpec", "GonkaConfig", "ProviderSpec"]
+__all__ = ["ConfigArguments", "ConnectionArguments", "GatewaySpec", "GonkaConfig", "ProviderSpec"]
 
 
-class ConfigArguments(TypedDict, total=False):
-    """What `GonkaConfig` takes; None always means "not given"."""
+class ConnectionArguments(TypedDict, total=False):
+    """What whoever connects takes, by the same names and of the same types; None: "not given"."""
 
-    model: str | None
-    private_key: str | Secret | PrivateKey | None
     signer: Signer | None
     source_url: str | Sequence[str] | None
     endpoints: str | Sequence[str] | None
     base_url: str | None
-    api_key: str | Secret | None
     gateways: str | Sequence[str | Mapping[str, Any] | GatewaySpec] | None
     fallbacks: Sequence[str | Mapping[str, Any] | ProviderSpec] | Mapping[str, Any] | None
     address: str | None
@@ -48,6 +45,14 @@ class ConfigArguments(TypedDict, total=False):
     allow_private_hosts: bool | None
     refresh_enabled: bool | None
     refresh_interval_seconds: float | None
+
+
+class ConfigArguments(ConnectionArguments, total=False):
+    """What `GonkaConfig` takes; None always means "not given"."""
+
+    model: str | None
+    private_key: str | Secret | PrivateKey | None
+    api_key: str | Secret | None
     register_as_fallback: bool | None
     model_name_prefix: str | None
 

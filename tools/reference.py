@@ -50,14 +50,13 @@ def field_comments() -> dict[str, str]:
 
 
 def annotations() -> dict[str, str]:
-    """What the constructor takes for each argument, without None, as the source spells it."""
-    tree = ast.parse(inspect.getsource(config.ConfigArguments)).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found[node.target.id] = ast.unparse(node.annotation).removesuffix(" | None")
-    return found
+    """What the constructor takes for each argument, without None, as the source spells it.
+
+    The fields come first, in their order, then the shorthands.
+    """
+    taken = config.ConfigArguments.__annotations__
+    names = dict.fromkeys([*(name for name in field_comments() if name in taken), *taken])
+    return {name: taken[name].__forward_arg__.removesuffix(" | None") for name in names}
 
 
 def variables() -> dict[str, str]:

@@ -6,7 +6,9 @@ have other spellings. Nothing here is used at run time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..config import ConnectionArguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +19,15 @@ if TYPE_CHECKING:
     from langchain_core.rate_limiters import BaseRateLimiter
     from pydantic import SecretStr
 
-    from ..config import GatewaySpec, GonkaConfig, ProviderSpec
-    from ..core.keys import PrivateKey, Signer
+    from ..config import GonkaConfig
+    from ..core.keys import PrivateKey
     from ..core.secrets import Secret
     from ..core.session import GonkaSession
 
     Key = str | SecretStr | Secret
 
 
-class ChatArguments(TypedDict, total=False):
+class ChatArguments(ConnectionArguments, total=False):
     """Arguments of `ChatGonka`, which describes them; None means "not given"."""
 
     model: str | None
@@ -57,28 +59,7 @@ class ChatArguments(TypedDict, total=False):
     input_modalities: Sequence[str] | None
 
     private_key: Key | PrivateKey | None
-    signer: Signer | None
-    source_url: str | Sequence[str] | None
-    endpoints: str | Sequence[str] | None
-    base_url: str | None
     api_key: Key | None
-    gateways: str | Sequence[str | Mapping[str, Any] | GatewaySpec] | None
-    fallbacks: Sequence[str | Mapping[str, Any] | ProviderSpec] | Mapping[str, Any] | None
-    address: str | None
-    verify_proofs: bool | None
-    trust: Any
-    timeout: float | None
-    first_token_timeout: float | None
-    idle_timeout: float | None
-    connect_timeout: float | None
-    max_retries: int | None
-    retry_ambiguous: bool | None
-    hedge_after: float | None
-    max_concurrent: int | None
-    stream_internally: bool | None
-    allow_private_hosts: bool | None
-    refresh_enabled: bool | None
-    refresh_interval_seconds: float | None
     config: GonkaConfig | None
     session: GonkaSession | None
 
@@ -89,7 +70,6 @@ class ChatArguments(TypedDict, total=False):
     stop_sequences: list[str] | str | None
     openai_api_base: str | None
     openai_api_key: Key | None
-    default_max_concurrent: int | None
     reasoning_replay: Literal["auto", "always", "never"]
 
     name: str | None

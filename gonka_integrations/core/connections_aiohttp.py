@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -127,17 +128,12 @@ class AiohttpExchange:
 
     async def finish(self) -> None:
         """Read the end of the body, for a moment, so that the connection can be reused."""
-        if self._content.at_eof():
-            self._response.release()
-            return
-        try:
-            async with asyncio.timeout(DRAIN_FOR):
-                while await self._content.readany():
-                    pass
-        except Exception:  # noqa: BLE001 - then it is not reused
-            self._response.close()
-        else:
-            self._response.release()
+        if not self._content.at_eof():
+            with contextlib.suppress(Exception):  # then it is not reused
+                async with asyncio.timeout(DRAIN_FOR):
+                    while await self._content.readany():
+                        pass
+        await self.close()
 
     async def close(self) -> None:
         """Let go of the response, closing the connection unless all was read."""
