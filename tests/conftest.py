@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,3 +36,15 @@ def devnet() -> Iterator[Devnet]:
 
     with Devnet(hosts=3) as net:
         yield net
+
+
+@pytest.fixture
+def nothing_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LangChain's standard suite downloads an image, a sound and a document; any bytes do."""
+    import httpx
+
+    def get(url: str, **_: Any) -> httpx.Response:
+        return httpx.Response(200, content=b"bytes of " + url.encode())
+
+    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody: nothing is downloaded")
+    monkeypatch.setattr("langchain_tests.integration_tests.chat_models.httpx.get", get)

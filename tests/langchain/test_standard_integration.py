@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
@@ -20,6 +19,7 @@ from gonka_integrations.errors import GonkaConfigError
 
 MODEL, OTHER = "gonka/test-model", "gonka/other-model"
 
+pytestmark = pytest.mark.usefixtures("nothing_downloaded")
 text_only = pytest.mark.xfail(
     raises=GonkaConfigError,
     reason="gateways of the network accept text parts only; nothing is sent to them",
@@ -30,17 +30,6 @@ text_only = pytest.mark.xfail(
 def network() -> Iterator[Devnet]:
     with Devnet(hosts=3, providers=1, models=(MODEL, OTHER)) as net:
         yield net
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite downloads an image, a sound and a document; any bytes do."""
-
-    def get(url: str, **_: Any) -> httpx.Response:
-        return httpx.Response(200, content=b"bytes of " + url.encode())
-
-    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody: nothing is downloaded")
-    monkeypatch.setattr("langchain_tests.integration_tests.chat_models.httpx.get", get)
 
 
 class _Integration(ChatModelIntegrationTests):

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from peer_models import NAMES, NOWHERE, PEERS
@@ -18,22 +17,13 @@ from peer_server import PeerServer, serving
 NAME = os.environ["PEER"]
 MAKE = PEERS[NAMES.index(NAME)]
 
+pytestmark = pytest.mark.usefixtures("nothing_downloaded")
+
 
 @pytest.fixture(scope="module")
 def suite_server() -> Iterator[PeerServer]:
     with serving() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite downloads an image, a sound and a document; any bytes do."""
-
-    def get(url: str, **_: Any) -> httpx.Response:
-        return httpx.Response(200, content=b"bytes of " + url.encode())
-
-    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody: nothing is downloaded")
-    monkeypatch.setattr("langchain_tests.integration_tests.chat_models.httpx.get", get)
 
 
 class TestPeer(ChatModelIntegrationTests):
