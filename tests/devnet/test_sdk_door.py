@@ -346,7 +346,7 @@ def test_a_stream_closed_early_frees_its_lease_and_connection(devnet: Devnet) ->
         assert session.pool.in_flight() == 1
         stream.close()
         assert session.pool.in_flight() == 0
-        wait_until(lambda: not any(host.connections for host in devnet.hosts))
+        wait_until(lambda: not any(host.connections or host.in_flight for host in devnet.hosts))
         assert any(one.disconnected for host in devnet.hosts for one in host.requests)
 
 
